@@ -1,0 +1,75 @@
+"""Folders of people: `<folder>/<person>/<picture>`."""
+
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.errors import DatasetInvalid, ImageTooLarge, ImageUndecodable
+from mien.vision.images import RGB, SUFFIXES, decode
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person's folder: its name and its pictures in order of file name."""
+
+    name: str
+    pictures: tuple[Path, ...]
+
+
+def scan(folder: Path) -> list[Person]:
+    """List the people of a folder in order of name, without opening a picture.
+
+    Hidden files and files without a picture's suffix are passed over.
+
+    Raises DatasetInvalid: the folder is missing, has no people in it, a person has no pictures, or
+    two folders have one name (letter case and Unicode composition aside).
+    """
+    if not folder.is_dir():
+        raise DatasetInvalid(f"{folder} is no folder")
+    people = [
+        Person(child.name, tuple(_pictures(child)))
+        for child in sorted(folder.iterdir())
+        if child.is_dir() and not child.name.startswith(".")
+    ]
+    if not people:
+        raise DatasetInvalid(
+            f"{folder} has no people in it; expected {folder}/<person>/<picture>.jpg"
+        )
+    _check_names(folder, people)
+    for person in people:
+        if not person.pictures:
+            raise DatasetInvalid(
+                f"{folder / person.name} has no pictures ({', '.join(sorted(SUFFIXES))})"
+            )
+    return people
+
+
+def read(path: Path) -> RGB:
+    """Decode one picture file to uint8 [H, W, 3] RGB.
+
+    Raises DatasetInvalid, naming the file, if it cannot be read or decoded.
+    """
+    try:
+        return decode(path.read_bytes())
+    except (OSError, ImageUndecodable, ImageTooLarge) as error:
+        raise DatasetInvalid(f"{path}: {error}; mend it or take it out of the folder") from None
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def _check_names(folder: Path, people: list[Person]) -> None:
+    seen: dict[str, str] = {}
+    for person in people:
+        key = unicodedata.normalize("NFC", person.name).casefold()
+        if key in seen:
+            raise DatasetInvalid(
+                f"two folders of one name in {folder}: {seen[key]!r} and {person.name!r}; "
+                "rename or join them"
+            )
+        seen[key] = person.name

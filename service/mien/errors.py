@@ -1,0 +1,140 @@
+"""Everything mien refuses, as one tree.
+
+MienError
+├── InvalidArgument             the caller sent something that can never work
+│   ├── InvalidRequest          a field is missing or out of range
+│   ├── InvalidId
+│   ├── InvalidEmbedding
+│   ├── ImageUndecodable
+│   ├── ImageTooLarge
+│   ├── DatasetInvalid          a folder of people that is none
+│   ├── SettingsInvalid
+│   └── RecipeInvalid
+├── FailedPrecondition          it may work once something else has changed
+│   ├── BundleInvalid           a file of a bundle is missing, changed or of a newer format
+│   ├── DataDirectoryLocked
+│   ├── AddressInUse
+│   ├── ModelMismatch
+│   ├── NotCalibrated
+│   └── UnsupportedOperatingPoint
+├── NotFound
+│   ├── GalleryNotFound
+│   ├── SubjectNotFound
+│   └── ModelNotFound
+├── AlreadyExists
+│   ├── GalleryExists
+│   └── OutputExists            a file or folder to be written is there already
+├── ServerUnavailable           the client reaches no server
+└── Internal                    the server failed; only its log says why
+
+A message says what is wrong, with which value, and what to do next. How a class travels over gRPC
+is one table in `mien.server.interceptors`; the five branches are the five status codes.
+"""
+
+from typing import ClassVar
+
+
+class MienError(Exception):
+    """The root. `reason` is the stable name of the error, from the closed list in reason.proto."""
+
+    reason: ClassVar[str]
+
+
+class InvalidArgument(MienError):
+    """The caller sent something that can never work."""
+
+
+class InvalidRequest(InvalidArgument):
+    reason = "INVALID_REQUEST"
+
+
+class InvalidId(InvalidArgument):
+    reason = "INVALID_ID"
+
+
+class InvalidEmbedding(InvalidArgument):
+    reason = "INVALID_EMBEDDING"
+
+
+class ImageUndecodable(InvalidArgument):
+    reason = "IMAGE_UNDECODABLE"
+
+
+class ImageTooLarge(InvalidArgument):
+    reason = "IMAGE_TOO_LARGE"
+
+
+class DatasetInvalid(InvalidArgument):
+    reason = "DATASET_INVALID"
+
+
+class SettingsInvalid(InvalidArgument):
+    reason = "SETTINGS_INVALID"
+
+
+class RecipeInvalid(InvalidArgument):
+    reason = "RECIPE_INVALID"
+
+
+class FailedPrecondition(MienError):
+    """It may work once something else has changed."""
+
+
+class BundleInvalid(FailedPrecondition):
+    reason = "BUNDLE_INVALID"
+
+
+class DataDirectoryLocked(FailedPrecondition):
+    reason = "DATA_DIRECTORY_LOCKED"
+
+
+class AddressInUse(FailedPrecondition):
+    reason = "ADDRESS_IN_USE"
+
+
+class ModelMismatch(FailedPrecondition):
+    reason = "MODEL_MISMATCH"
+
+
+class NotCalibrated(FailedPrecondition):
+    reason = "NOT_CALIBRATED"
+
+
+class UnsupportedOperatingPoint(FailedPrecondition):
+    reason = "UNSUPPORTED_OPERATING_POINT"
+
+
+class NotFound(MienError):
+    """No such thing."""
+
+
+class GalleryNotFound(NotFound):
+    reason = "GALLERY_NOT_FOUND"
+
+
+class SubjectNotFound(NotFound):
+    reason = "SUBJECT_NOT_FOUND"
+
+
+class ModelNotFound(NotFound):
+    reason = "MODEL_NOT_FOUND"
+
+
+class AlreadyExists(MienError):
+    """There is one already."""
+
+
+class GalleryExists(AlreadyExists):
+    reason = "GALLERY_EXISTS"
+
+
+class OutputExists(AlreadyExists):
+    reason = "OUTPUT_EXISTS"
+
+
+class ServerUnavailable(MienError):
+    reason = "SERVER_UNAVAILABLE"
+
+
+class Internal(MienError):
+    reason = "INTERNAL"
