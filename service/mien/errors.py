@@ -13,6 +13,7 @@ MienError
 ├── FailedPrecondition          it may work once something else has changed
 │   ├── BundleInvalid           a file of a bundle is missing, changed or of a newer format
 │   ├── DataDirectoryLocked
+│   ├── StoreInvalid            the galleries' database is damaged or of a newer schema
 │   ├── AddressInUse
 │   ├── ModelMismatch
 │   ├── NotCalibrated
@@ -31,6 +32,7 @@ A message says what is wrong, with which value, and what to do next. How a class
 is one table in `mien.server.interceptors`; the five branches are the five status codes.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -88,6 +90,10 @@ class DataDirectoryLocked(FailedPrecondition):
     reason = "DATA_DIRECTORY_LOCKED"
 
 
+class StoreInvalid(FailedPrecondition):
+    reason = "STORE_INVALID"
+
+
 class AddressInUse(FailedPrecondition):
     reason = "ADDRESS_IN_USE"
 
@@ -138,3 +144,15 @@ class ServerUnavailable(MienError):
 
 class Internal(MienError):
     reason = "INTERNAL"
+
+
+def of_reason(reason: str) -> type[MienError]:
+    """The class that a reason names; Internal if this version knows none."""
+    return next((kind for kind in tree() if getattr(kind, "reason", None) == reason), Internal)
+
+
+def tree(root: type[MienError] = MienError) -> Iterator[type[MienError]]:
+    """Every class of the tree, the root first."""
+    yield root
+    for branch in root.__subclasses__():
+        yield from tree(branch)

@@ -50,6 +50,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The calibration data cannot support the error rate that was asked for."""
     REASON_INTERNAL: _Reason.ValueType  # 40
     """The server failed; its log has the cause."""
+    REASON_DATA_DIRECTORY_LOCKED: _Reason.ValueType  # 41
+    """Another process uses the galleries' files, so that deleted bytes are not gone from them yet."""
+    REASON_STORE_INVALID: _Reason.ValueType  # 42
+    """The galleries' database is damaged."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why something was refused. The closed list: `google.rpc.ErrorInfo.reason` carries the name
@@ -84,4 +88,8 @@ REASON_UNSUPPORTED_OPERATING_POINT: Reason.ValueType  # 39
 """The calibration data cannot support the error rate that was asked for."""
 REASON_INTERNAL: Reason.ValueType  # 40
 """The server failed; its log has the cause."""
+REASON_DATA_DIRECTORY_LOCKED: Reason.ValueType  # 41
+"""Another process uses the galleries' files, so that deleted bytes are not gone from them yet."""
+REASON_STORE_INVALID: Reason.ValueType  # 42
+"""The galleries' database is damaged."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

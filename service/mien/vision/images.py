@@ -57,8 +57,10 @@ def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RGB:
         raise ImageUndecodable(
             f"the {len(content):,} bytes are no JPEG, PNG, WebP, BMP or PNM picture"
         ) from None
-    except Image.DecompressionBombError as error:
-        raise ImageTooLarge(str(error)) from None
+    except Image.DecompressionBombError:  # from Pillow's own limit, before `limits` is looked at
+        raise ImageTooLarge(
+            f"the picture has far more than {limits.max_pixels:,} pixels, the most that is accepted"
+        ) from None
     except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow's codecs raise
         raise ImageUndecodable(f"the picture is damaged: {error}") from None
 

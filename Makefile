@@ -1,0 +1,44 @@
+# One word per chore. Each makes what it needs in .venv, and does it again only when it has changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROTOS := $(wildcard proto/mien/v1/*.proto)
+export NO_ALBUMENTATIONS_UPDATE := 1
+
+.PHONY: demo test lint format bench proto clean help
+
+help:  ## list the chores
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+demo: $(VENV)/demo  ## learn, seal, serve and recognise real faces; see runs/demo/report.html
+	PYTHONPATH=examples $(BIN)/python -m demo
+
+test: $(VENV)/dev  ## unit, contract and end-to-end tests
+	$(BIN)/pytest
+
+lint: $(VENV)/dev  ## style, types, arrows between rooms, freshness of generated code
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python proto/generate.py --check
+
+format: $(VENV)/dev  ## put the code in the project's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+proto: $(VENV)/dev  ## generate service/mien/v1 from proto/mien/v1
+	$(BIN)/python proto/generate.py
+
+bench: $(VENV)/dev  ## benchmarks; they print ratios and assert nothing
+	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
+
+clean:  ## remove what the chores made
+	rm -rf $(VENV) runs dist
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo $(VENV)/dev: $(VENV)/%: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	touch $@

@@ -1,0 +1,139 @@
+"""Learn 30 people, seal, serve, enrol 10 others, recognise them: `make demo`."""
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from demo import faces, measure, report
+from mien import dataset
+from mien.client import Client
+
+SEED = 2026
+GALLERY = "orl"
+HELD_OUT = 6
+"""People of the 30 whom the recipes hold out of learning; the calibration is measured on them."""
+
+
+def main(out: Path) -> None:
+    shutil.rmtree(out, ignore_errors=True)
+    clock = Clock()
+    folders = faces.stage(out / "people", SEED)
+
+    with clock("fit"):
+        fit(folders.train, "orl-center", out / "center")
+    with clock("fit triplet"):
+        fit(folders.train, "orl-triplet", out / "triplet")
+    with clock("export"):
+        difference = export(out / "center", out / "bundle")
+        export(out / "triplet", out / "bundle-triplet")
+
+    train = measure.pictures(dataset.scan(folders.train))
+    references = measure.pictures(dataset.scan(folders.enroll))
+    probes = measure.pictures(dataset.scan(folders.probe))
+    with serving(out / "bundle", out / "data") as address, Client(address) as client:
+        with clock("enroll"):
+            run("mien", "gallery", "create", GALLERY, "--server", address)
+            run("mien", "enroll", folders.enroll, "--gallery", GALLERY, "--server", address)
+        with clock("query"):
+            say(f"verifying {len(probes) * len(references):,} pairs")
+            verification = measure.verify(client, probes, references)
+            say(f"identifying {len(probes)} pictures of them and {len(train)} of strangers")
+            identification = measure.identify(client, GALLERY, probes, train)
+
+    pairs = verification.pairs
+    found = report.Findings(
+        train_people=len({picture.person for picture in train}),
+        held_out_people=HELD_OUT,
+        test_people=len({picture.person for picture in probes}),
+        verification=verification,
+        identification=identification,
+        triplet=measure.recompare(pairs, measure.by_bundle(out / "bundle-triplet")),
+        pixels=measure.recompare(pairs, measure.by_pixels),
+        eigenfaces=measure.recompare(pairs, measure.by_eigenfaces(train)),
+        rpcs=len(pairs) + identification.searches + len(references),
+        max_difference=difference,
+        seconds=clock.seconds,
+    )
+    report.write(found, out)
+    print(f"\n{report.table(found)}\n\n  {out / 'summary.json'}\n  {out / 'report.html'}")
+
+
+class Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - started
+
+
+def fit(people: Path, recipe: str, out: Path) -> None:
+    run("mien-train", "fit", people, "--recipe", recipe, "--out", out)
+
+
+def export(trained: Path, bundle: Path) -> float:
+    """Seal a bundle; returns the largest difference from the network that was printed."""
+    printed = run("mien-train", "export", trained, "--out", bundle)
+    found = re.search(r"maximum difference (\S+)", printed)
+    assert found, printed
+    return float(found[1])
+
+
+@contextmanager
+def serving(bundle: Path, data: Path) -> Iterator[str]:
+    """A server process on a free loopback port; gives its address."""
+    command = [executable("mien"), "serve", str(bundle), "--data", str(data)]
+    say(f"$ mien serve {bundle} --data {data} --address 127.0.0.1:0")
+    process = subprocess.Popen(
+        [*command, "--address", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    try:
+        first = process.stdout.readline()
+        found = re.search(r"127\.0\.0\.1:\d+", first)
+        if not found:
+            raise SystemExit("the server did not start; its message is above")
+        say(first.strip())
+        yield found[0]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
+def run(program: str, *arguments: str | Path) -> str:
+    """Run one of our commands in sight of the user; returns what it printed on stdout."""
+    command = [executable(program), *map(str, arguments)]
+    say("$ " + " ".join([program, *command[1:]]))
+    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if finished.returncode:
+        raise SystemExit(finished.returncode)
+    say(finished.stdout.strip())
+    return finished.stdout
+
+
+def executable(program: str) -> str:
+    """The command of the environment that runs the demo."""
+    return str(Path(sys.executable).with_name(program))
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"))
+    main(parser.parse_args().out)

@@ -1,0 +1,158 @@
+"""The demo's questions: to the server by gRPC, and to two older methods in memory."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+
+from mien.client import Client
+from mien.dataset import Person, read
+from mien.matching.metrics import Comparisons, Vectors
+from mien.model.bundle import load
+from mien.model.pipeline import Pipeline
+from mien.v1.match_pb2 import IdentifyResponse
+
+CALLERS = 4
+EIGENFACES = 100
+
+Embed = Callable[[Sequence["Picture"]], Vectors]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and whose it is."""
+
+    person: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures that were compared."""
+
+    probe: Picture
+    reference: Picture
+    similarity: float
+
+    @property
+    def genuine(self) -> bool:
+        return self.probe.person == self.reference.person
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Every probe against every enrolled picture, and what was decided by."""
+
+    pairs: list[Pair]
+    threshold: float
+    promised_fmr: float
+
+    @property
+    def comparisons(self) -> Comparisons:
+        return split(self.pairs, [pair.similarity for pair in self.pairs])
+
+
+@dataclass(frozen=True)
+class Identification:
+    """Every probe and every stranger against the gallery."""
+
+    rank1: float
+    fnir: float
+    fpir: float
+    promised_fpir: float
+    searches: int
+
+
+def pictures(people: Sequence[Person]) -> list[Picture]:
+    return [Picture(person.name, path) for person in people for path in person.pictures]
+
+
+def verify(
+    client: Client, probes: Sequence[Picture], references: Sequence[Picture]
+) -> Verification:
+    """Call Verify for every probe and every reference, decided at the server's default FMR."""
+
+    def ask(pair: tuple[Picture, Picture]) -> tuple[Pair, float, float]:
+        probe, reference = pair
+        answer = client.verify(probe.path.read_bytes(), reference.path.read_bytes())
+        applied = answer.applied
+        return Pair(probe, reference, answer.score.similarity), applied.threshold, applied.fmr
+
+    with ThreadPoolExecutor(CALLERS) as callers:
+        answers = list(callers.map(ask, product(probes, references)))
+    _, threshold, fmr = answers[0]
+    return Verification([pair for pair, _, _ in answers], threshold, fmr)
+
+
+def identify(
+    client: Client, gallery: str, probes: Sequence[Picture], strangers: Sequence[Picture]
+) -> Identification:
+    """Call Identify for everybody, decided at the server's default FPIR."""
+
+    def ask(picture: Picture) -> IdentifyResponse:
+        return client.identify(gallery, picture.path.read_bytes())
+
+    with ThreadPoolExecutor(CALLERS) as callers:
+        mated = list(callers.map(ask, probes))
+        non_mated = list(callers.map(ask, strangers))
+    best = [answer.faces[0].candidates[0] for answer in mated]
+    first = [found.subject_id == probe.person for found, probe in zip(best, probes, strict=True)]
+    accepted = [
+        any(c.accepted and c.subject_id == probe.person for c in answer.faces[0].candidates)
+        for answer, probe in zip(mated, probes, strict=True)
+    ]
+    return Identification(
+        rank1=float(np.mean(first)),
+        fnir=1 - float(np.mean(accepted)),
+        fpir=float(np.mean([answer.faces[0].identified for answer in non_mated])),
+        promised_fpir=non_mated[0].applied.fpir_at_n,
+        searches=len(probes) + len(strangers),
+    )
+
+
+def recompare(pairs: Sequence[Pair], embed: Embed) -> Comparisons:
+    """The same pairs by another method."""
+    shown = sorted(
+        {p for pair in pairs for p in (pair.probe, pair.reference)}, key=lambda p: p.path
+    )
+    vectors = dict(zip(shown, embed(shown), strict=True))
+    return split(pairs, [float(vectors[p.probe] @ vectors[p.reference]) for p in pairs])
+
+
+def split(pairs: Sequence[Pair], similarities: Sequence[float]) -> Comparisons:
+    genuine = np.array([pair.genuine for pair in pairs])
+    values = np.array(similarities, dtype=np.float32)
+    return Comparisons(values[genuine], values[~genuine])
+
+
+def by_bundle(folder: Path) -> Embed:
+    """A bundle's vectors, without a server."""
+    pipeline = Pipeline(load(folder))
+    return lambda shown: np.stack([pipeline.embed(picture.path.read_bytes()) for picture in shown])
+
+
+def by_pixels(shown: Sequence[Picture]) -> Vectors:
+    """The pictures themselves as vectors."""
+    return _unit(_flat(shown))
+
+
+def by_eigenfaces(train: Sequence[Picture]) -> Embed:
+    """Coordinates among the principal components of the training people (Turk and Pentland 1991).
+
+    Whitened, so that directions of light, which vary most, do not drown the others.
+    """
+    components = PCA(EIGENFACES, whiten=True, random_state=0).fit(_flat(train))
+    return lambda shown: _unit(components.transform(_flat(shown)))
+
+
+def _flat(shown: Sequence[Picture]) -> NDArray[np.float32]:
+    return np.stack([read(picture.path)[:, :, 0].ravel() for picture in shown]).astype(np.float32)
+
+
+def _unit(rows: NDArray[np.float32]) -> Vectors:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)

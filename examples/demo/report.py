@@ -1,0 +1,170 @@
+"""What the demo found, as a table, as JSON and as a page."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.measure import Identification, Pair, Verification
+from mien.dataset import read
+from mien.matching.metrics import Comparisons
+from mien.report import charts
+from mien.report.page import data_uri, percent, render
+
+SHOWN_PAIRS = 5
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that was measured."""
+
+    train_people: int
+    held_out_people: int
+    test_people: int
+    verification: Verification
+    identification: Identification
+    triplet: Comparisons
+    pixels: Comparisons
+    eigenfaces: Comparisons
+    rpcs: int
+    max_difference: float
+    seconds: Mapping[str, float]
+
+    @property
+    def methods(self) -> dict[str, Comparisons]:
+        return {
+            "softmax + center loss": self.verification.comparisons,
+            "triplet loss": self.triplet,
+            "eigenfaces": self.eigenfaces,
+            "pixels": self.pixels,
+        }
+
+
+def summary(found: Findings) -> dict[str, Any]:
+    """`summary.json`. Rates are shares in [0, 1], times are seconds."""
+    compared = found.verification.comparisons
+    threshold = found.verification.threshold
+    return {
+        "train_people": found.train_people,
+        "calibration_people": found.held_out_people,
+        "test_people": found.test_people,
+        "verification": {
+            "genuine": len(compared.genuine),
+            "impostor": len(compared.impostor),
+            "eer": compared.eer(),
+            "fnmr_at_fmr_1e-2": compared.fnmr_at_fmr(0.01),
+            "threshold": threshold,
+            "promised_fmr": found.verification.promised_fmr,
+            "fmr": compared.fmr(threshold),
+            "fnmr": compared.fnmr(threshold),
+        },
+        "identification": {
+            "searches": found.identification.searches,
+            "rank1": found.identification.rank1,
+            "promised_fpir": found.identification.promised_fpir,
+            "fpir": found.identification.fpir,
+            "fnir": found.identification.fnir,
+        },
+        "triplet": {"eer": found.triplet.eer()},
+        "baselines": {
+            "pixels": {"eer": found.pixels.eer()},
+            "eigenfaces": {"eer": found.eigenfaces.eer()},
+        },
+        "export_max_difference": found.max_difference,
+        "rpcs": found.rpcs,
+        "seconds": {stage: round(value, 2) for stage, value in found.seconds.items()},
+    }
+
+
+def table(found: Findings) -> str:
+    """The closing table of the terminal."""
+    compared = found.verification.comparisons
+    identification = found.identification
+    threshold = found.verification.threshold
+    rows = [
+        ("equal error rate, people never seen", ""),
+        *((f"  {name}", percent(method.eer())) for name, method in found.methods.items()),
+        ("verification (1:1)", ""),
+        ("  FNMR at FMR 1 %", percent(compared.fnmr_at_fmr(0.01))),
+        ("  FMR promised by the calibration", percent(found.verification.promised_fmr)),
+        ("  FMR measured", percent(compared.fmr(threshold))),
+        ("identification (1:N)", ""),
+        ("  right person first (rank 1)", percent(identification.rank1)),
+        ("  FPIR promised by the calibration", percent(identification.promised_fpir)),
+        ("  FPIR measured on strangers", percent(identification.fpir)),
+        ("  FNIR at the same threshold", percent(identification.fnir)),
+        ("calls over gRPC", f"{found.rpcs:,}"),
+        *((f"seconds to {stage}", f"{value:.1f}") for stage, value in found.seconds.items()),
+    ]
+    return "\n".join(f"  {name:<40}{value:>10}" for name, value in rows)
+
+
+def page(found: Findings) -> str:
+    """`report.html`."""
+    verification = found.verification
+    methods = found.methods
+    return render(
+        Path(__file__).with_name("report.html"),
+        title="mien: ten people it had never seen",
+        found=found,
+        summary=summary(found),
+        histogram=charts.histogram(verification.comparisons, verification.threshold),
+        det=charts.det(methods),
+        bars=charts.bars(list(methods), [m.eer() for m in methods.values()], "equal error rate"),
+        timings=charts.seconds(found.seconds),
+        groups=_examples(verification),
+    )
+
+
+def write(found: Findings, out: Path) -> None:
+    (out / "summary.json").write_text(json.dumps(summary(found), indent=2) + "\n")
+    (out / "report.html").write_text(page(found))
+
+
+def _examples(verification: Verification) -> list[dict[str, Any]]:
+    """The most telling pairs of each outcome: the least alike genuine ones, and so on."""
+    threshold = verification.threshold
+    ranked = sorted(verification.pairs, key=lambda pair: pair.similarity)
+    genuine = [pair for pair in ranked if pair.genuine]
+    impostor = [pair for pair in reversed(ranked) if not pair.genuine]
+    chosen = [
+        (
+            "Same person, recognised: the hardest",
+            False,
+            [p for p in genuine if p.similarity >= threshold],
+        ),
+        (
+            "Different people, told apart: the hardest",
+            False,
+            [p for p in impostor if p.similarity < threshold],
+        ),
+        (
+            "Same person, missed (false non-match)",
+            True,
+            [p for p in genuine if p.similarity < threshold],
+        ),
+        (
+            "Different people, confused (false match)",
+            True,
+            [p for p in impostor if p.similarity >= threshold],
+        ),
+    ]
+    return [
+        {"heading": heading, "wrong": wrong, "count": len(pairs), "pairs": _shown(pairs)}
+        for heading, wrong, pairs in chosen
+    ]
+
+
+def _shown(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """At most SHOWN_PAIRS, no two of the same two people."""
+    distinct: dict[tuple[str, str], Pair] = {}
+    for pair in pairs:
+        distinct.setdefault((pair.probe.person, pair.reference.person), pair)
+    return [
+        {
+            "images": [data_uri(read(p.path)) for p in (pair.probe, pair.reference)],
+            "similarity": pair.similarity,
+        }
+        for pair in list(distinct.values())[:SHOWN_PAIRS]
+    ]

@@ -1,0 +1,41 @@
+"""`mien enroll`."""
+
+from pathlib import Path
+
+import click
+
+from mien.cli.options import server_option
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--gallery", required=True, help="The gallery to enrol into; it must exist.")
+@server_option
+def enroll(folder: Path, gallery: str, address: str) -> None:
+    """Enrol every picture of FOLDER/<subject>/<picture>.
+
+    All pictures are read before the first is sent, so a bad one leaves the gallery as it was.
+    Enrolling a folder again adds only what is new.
+    """
+    from tqdm import tqdm
+
+    from mien import dataset
+    from mien.client import Client
+    from mien.gallery.ids import check_id
+
+    people = dataset.scan(folder)
+    for person in people:
+        check_id("subject", person.name)
+        for picture in person.pictures:
+            dataset.read(picture)
+    with Client(address) as client:
+        client.get_gallery(gallery)
+        known = 0
+        pictures = [(person.name, path) for person in people for path in person.pictures]
+        for subject, path in tqdm(pictures, desc="enrol", unit="picture", disable=None):
+            known += client.enroll(gallery, subject, path.read_bytes()).already_existed
+        info = client.get_gallery(gallery)
+    click.echo(
+        f"enrolled {len(pictures) - known} pictures of {len(people)} subjects, {known} known "
+        f"already; {gallery} has {info.subjects} subjects, {info.samples} samples"
+    )

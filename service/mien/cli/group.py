@@ -1,0 +1,18 @@
+"""A command line whose errors are one sentence and exit status 2, never a traceback."""
+
+from typing import Any
+
+import click
+
+from mien.errors import MienError
+
+
+class Group(click.Group):
+    """Commands that end with exit status 2 and the message when they raise a MienError."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MienError as error:
+            click.echo(f"{ctx.command_path}: {error}", err=True)
+            ctx.exit(2)

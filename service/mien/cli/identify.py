@@ -1,0 +1,55 @@
+"""`mien identify`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mien.cli.options import json_option, picture_type, server_option, threshold_option
+from mien.cli.policy import as_json, describe, identify_policy
+
+if TYPE_CHECKING:
+    from mien.v1.match_pb2 import IdentifyResponse
+
+
+@click.command()
+@click.argument("picture", type=picture_type)
+@click.option("--gallery", required=True, help="The gallery to search.")
+@click.option(
+    "--target-fpir", type=float, help="Share of strangers that may be taken for somebody."
+)
+@click.option("--candidates", default=5, show_default=True, help="How many subjects to show.")
+@threshold_option
+@json_option
+@server_option
+@click.pass_context
+def identify(
+    ctx: click.Context,
+    picture: Path,
+    gallery: str,
+    target_fpir: float | None,
+    candidates: int,
+    threshold: float | None,
+    json: bool,
+    address: str,
+) -> None:
+    """Who in a gallery is on PICTURE? Exit status 0: somebody, 1: nobody, 2: not answered."""
+    from mien.client import Client
+
+    policy = identify_policy(target_fpir, threshold)
+    with Client(address) as client:
+        response = client.identify(gallery, picture.read_bytes(), policy, candidates)
+    click.echo(as_json(response) if json else _lines(response))
+    ctx.exit(0 if any(face.identified for face in response.faces) else 1)
+
+
+def _lines(response: "IdentifyResponse") -> str:
+    lines = [describe(response.applied)]
+    for face in response.faces:
+        lines.append("identified" if face.identified else "nobody in the gallery")
+        lines += [
+            f"{candidate.rank:3d}  {candidate.score.similarity:7.4f}  "
+            f"{'*' if candidate.accepted else ' '} {candidate.subject_id}"
+            for candidate in face.candidates
+        ]
+    return "\n".join(lines)

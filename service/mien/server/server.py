@@ -1,0 +1,110 @@
+"""A server from its start to its end."""
+
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from mien.errors import AddressInUse
+from mien.gallery.galleries import Galleries
+from mien.matching.decision import TargetFMR, TargetFPIR
+from mien.model import bundle
+from mien.model.pipeline import Pipeline
+from mien.server.interceptors import ErrorInterceptor
+from mien.server.servicers import (
+    EmbeddingServicer,
+    GalleryServicer,
+    MatchServicer,
+    ModelServicer,
+    Probes,
+)
+from mien.server.settings import MAX_MESSAGE_BYTES, Settings
+from mien.v1 import (
+    embedding_pb2_grpc,
+    gallery_pb2_grpc,
+    match_pb2_grpc,
+    model_pb2_grpc,
+)
+
+DRAIN_SECONDS = 10.0
+"""How long calls that were accepted may go on after the server was told to stop."""
+
+_OPTIONS = [
+    ("grpc.so_reuseport", 0),  # or a second server would share the port without a word
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+]
+SERVICES = (
+    "mien.v1.EmbeddingService",
+    "mien.v1.MatchService",
+    "mien.v1.GalleryService",
+    "mien.v1.ModelService",
+)
+
+
+class Server:
+    """A bundle and its galleries behind a socket; serving when constructed.
+
+    Raises BundleInvalid, DataDirectoryLocked and AddressInUse.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.pipeline = Pipeline(bundle.load(settings.bundle), settings.threads)
+        self._galleries = Galleries(settings.data)
+        self._health = health.HealthServicer()
+        self._server = grpc.server(
+            ThreadPoolExecutor(settings.workers, thread_name_prefix="mien"),
+            interceptors=[ErrorInterceptor()],
+            options=_OPTIONS,
+        )
+        self._add_services(settings)
+        try:
+            self.port = self._server.add_insecure_port(settings.address)
+        except RuntimeError:
+            self._galleries.close()
+            raise AddressInUse(
+                f"cannot listen on {settings.address}: it is in use or not this machine's; "
+                "choose another port (0 for any free one)"
+            ) from None
+        self._server.start()
+        for service in ("", *SERVICES):
+            self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+    def wait(self) -> None:
+        """Block until `stop` was called and every accepted call has ended."""
+        self._server.wait_for_termination()
+
+    def stop(self) -> None:
+        """Refuse new calls, finish the accepted ones within DRAIN_SECONDS, close the galleries."""
+        self._health.enter_graceful_shutdown()
+        self._server.stop(DRAIN_SECONDS).wait()
+        self._galleries.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _add_services(self, settings: Settings) -> None:
+        pipeline, galleries, server = self.pipeline, self._galleries, self._server
+        probes = Probes(pipeline, galleries)
+        embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(
+            EmbeddingServicer(pipeline, probes, TargetFMR(settings.default_target_fmr)), server
+        )
+        match_pb2_grpc.add_MatchServiceServicer_to_server(
+            MatchServicer(pipeline, probes, galleries, TargetFPIR(settings.default_target_fpir)),
+            server,
+        )
+        gallery_pb2_grpc.add_GalleryServiceServicer_to_server(
+            GalleryServicer(pipeline, galleries), server
+        )
+        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(pipeline), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

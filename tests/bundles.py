@@ -1,0 +1,67 @@
+"""A small bundle without training: a random projection of pixels, normalised."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from mien.matching import calibration
+from mien.model.bundle import Bundle, Draft, Golden, InputSpec, calibrate, seal
+from mien.model.embedder import Embedder
+from tests.faces import SIDE, picture
+
+DIM = 16
+SPEC = InputSpec(crop_height=SIDE, crop_width=SIDE, alignment="none", dim=DIM)
+
+
+def network(seed: int = 0) -> bytes:
+    """ONNX bytes: uint8 [batch, 48, 48, 3] to float32 [batch, 16] unit vectors."""
+    weights = np.random.default_rng(seed).normal(size=(SIDE * SIDE * 3, DIM)).astype(np.float32)
+    constants = {"flat": np.array([0, -1]), "half": np.float32(127.5), "weights": weights}
+    nodes = [
+        helper.make_node("Cast", ["crops"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["pixels", "half"], ["centred"]),
+        helper.make_node("Reshape", ["centred", "flat"], ["rows"]),
+        helper.make_node("MatMul", ["rows", "weights"], ["raw"]),
+        helper.make_node("LpNormalization", ["raw"], ["embeddings"], axis=1, p=2),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "projection",
+        [helper.make_tensor_value_info("crops", TensorProto.UINT8, ["batch", SIDE, SIDE, 3])],
+        [helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, ["batch", DIM])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def draft(seed: int = 0) -> Draft:
+    crops = np.stack([picture(person, 0) for person in range(3)])
+    content = network(seed)
+    return Draft(
+        name=f"projection-{seed}",
+        license="Apache-2.0",
+        created="2026-01-01T00:00:00+00:00",
+        input=SPEC,
+        network=content,
+        golden=Golden(crops, Embedder(content, SPEC, threads=1).embed(crops)),
+        card="# projection\n",
+        provenance={"made": "by code"},
+    )
+
+
+def uncalibrated(folder: Path, seed: int = 0) -> Bundle:
+    return seal(draft(seed), folder)
+
+
+def calibrated(folder: Path, seed: int = 0, people: int = 20, shots: int = 6) -> Bundle:
+    """Calibrated on generated people numbered from 1000."""
+    bundle = uncalibrated(folder, seed)
+    crops = np.stack([picture(1000 + p, s) for p in range(people) for s in range(shots)])
+    whose = np.repeat(np.arange(people), shots)
+    vectors = Embedder.of(bundle, threads=1).embed(crops)
+    measured = calibration.calibrate(vectors, whose, bundle.manifest.fingerprint)
+    return calibrate(bundle, measured, card="# projection, calibrated\n")

@@ -1,0 +1,134 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mien.errors import BundleInvalid, OutputExists
+from mien.matching.calibration import calibrate as measure
+from mien.model.bundle import Bundle, calibrate, fingerprint, load, seal
+from tests import bundles
+from tests.matching.test_calibration import vectors_of_people
+
+
+@pytest.fixture
+def copy(bundle: Bundle, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle.folder, tmp_path / "copy"))
+
+
+def edit_manifest(folder: Path, **changes: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_sealed_bundle_loads_as_it_was_made(tmp_path: Path) -> None:
+    draft = bundles.draft()
+    loaded = load(seal(draft, tmp_path / "b").folder)
+    assert loaded.manifest.name == draft.name
+    assert loaded.manifest.input == draft.input
+    assert loaded.network.read_bytes() == draft.network
+    assert (loaded.golden.crops == draft.golden.crops).all()
+    assert loaded.calibration is None
+
+
+def test_sealing_never_overwrites(tmp_path: Path) -> None:
+    bundles.uncalibrated(tmp_path / "b")
+    with pytest.raises(OutputExists, match="choose another name"):
+        bundles.uncalibrated(tmp_path / "b")
+
+
+def test_a_bundle_that_could_not_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mien.model.bundle._write", full)
+    with pytest.raises(OSError, match="No space"):
+        bundles.uncalibrated(tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "golden.npz", "calibration.json", "MODEL_CARD.md"])
+def test_a_missing_file_is_named(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    with pytest.raises(BundleInvalid, match=rf"{name} cannot be read \(No such file"):
+        load(copy)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "golden.npz", "calibration.json", "MODEL_CARD.md"])
+def test_a_changed_file_is_named(copy: Path, name: str) -> None:
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(BundleInvalid, match=f"{name} was changed"):
+        load(copy)
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleInvalid, match="is no bundle"):
+        load(tmp_path)
+    with pytest.raises(BundleInvalid, match="is no bundle"):
+        load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"license": "MIT"}, "manifest.json was changed"),
+        ({"format": "mien-bundle/9"}, "'mien-bundle/9'; this mien reads 'mien-bundle/1'"),
+        ({"colour": "red"}, "colour: Extra inputs"),
+        ({"name": 7}, "name: Input should be a valid string"),
+        ({"files": {}}, "manifest.json was changed"),
+    ],
+)
+def test_an_edited_manifest_is_refused(
+    copy: Path, changes: dict[str, object], message: str
+) -> None:
+    edit_manifest(copy, **changes)
+    with pytest.raises(BundleInvalid, match=message):
+        load(copy)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"format": "mien-bundle/1"}'])
+def test_a_damaged_manifest_is_refused(copy: Path, content: str) -> None:
+    (copy / "manifest.json").write_text(content)
+    with pytest.raises(BundleInvalid, match=r"manifest\.json is damaged"):
+        load(copy)
+
+
+def test_the_fingerprint_changes_with_all_that_makes_vectors_comparable() -> None:
+    spec = bundles.SPEC
+    prints = {
+        fingerprint("a", spec),
+        fingerprint("b", spec),
+        fingerprint("a", spec.model_copy(update={"crop_height": 49})),
+        fingerprint("a", spec.model_copy(update={"crop_width": 49})),
+        fingerprint("a", spec.model_copy(update={"dim": 17})),
+    }
+    assert len(prints) == 5
+
+
+def test_calibrating_keeps_the_fingerprint(tmp_path: Path, bundle: Bundle) -> None:
+    before = bundles.uncalibrated(tmp_path / "b")
+    assert before.manifest.fingerprint == bundle.manifest.fingerprint
+    assert bundle.calibration is not None
+
+
+def test_a_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
+    foreign = measure(*vectors_of_people(), "another model")
+    with pytest.raises(BundleInvalid, match="another model"):
+        calibrate(bundles.uncalibrated(tmp_path / "b"), foreign, card="")
+
+
+def test_a_manifest_cannot_name_files_outside_the_bundle(copy: Path) -> None:
+    from mien.model import bundle as module
+
+    manifest = module._read_manifest(copy)
+    files = manifest.files | {"../secret": "0" * 64}
+    escaped = module._sealed(
+        **manifest.model_dump(exclude={"seal", "files", "input"}), input=manifest.input, files=files
+    )
+    (copy / "manifest.json").write_text(escaped.model_dump_json())
+    with pytest.raises(BundleInvalid, match="outside the bundle"):
+        load(copy)

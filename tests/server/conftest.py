@@ -1,0 +1,35 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from mien.client import Client
+from mien.model.bundle import Bundle
+from mien.server.server import Server
+from mien.server.settings import Settings
+
+
+@pytest.fixture
+def server(bundle: Bundle, tmp_path: Path) -> Iterator[Server]:
+    """A server in this process, on a real socket."""
+    with Server(Settings(bundle.folder, tmp_path / "data", port=0)) as serving:
+        yield serving
+
+
+@pytest.fixture
+def address(server: Server) -> str:
+    return f"127.0.0.1:{server.port}"
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[Client]:
+    with Client(address) as connected:
+        yield connected
+
+
+@pytest.fixture
+def channel(address: str) -> Iterator[grpc.Channel]:
+    """For requests that the client would not make."""
+    with grpc.insecure_channel(address) as connected:
+        yield connected

@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import pytest
+
+from mien.errors import SettingsInvalid
+from mien.server.settings import Settings, parse_address
+
+
+def settings(host: str, insecure: bool = False) -> Settings:
+    return Settings(Path("bundle"), Path("data"), host, 0, insecure=insecure)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7", "::", "example.org"])  # noqa: S104
+def test_addresses_that_others_can_reach_need_a_word(host: str) -> None:
+    with pytest.raises(SettingsInvalid, match="--insecure"):
+        settings(host)
+    settings(host, insecure=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "::1"])
+def test_loopback_needs_none(host: str) -> None:
+    settings(host)
+
+
+def test_an_address_is_host_and_port() -> None:
+    assert parse_address("127.0.0.1:50051") == ("127.0.0.1", 50051)
+    assert parse_address("[::1]:0") == ("::1", 0)
+    assert settings("::1").address == "[::1]:0"
+
+
+@pytest.mark.parametrize("address", ["", "50051", ":50051", "host:", "host:http", "host:70000"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(SettingsInvalid, match="is no HOST:PORT"):
+        parse_address(address)
