@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/mien/v1/*.proto)
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test lint format bench proto clean help
+.PHONY: demo test lint format proto docs clean help
 
 help:  ## list the chores
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -30,8 +30,8 @@ format: $(VENV)/dev  ## put the code in the project's style
 proto: $(VENV)/dev  ## generate service/mien/v1 from proto/mien/v1
 	$(BIN)/python proto/generate.py
 
-bench: $(VENV)/dev  ## benchmarks; they print ratios and assert nothing
-	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
+docs: demo  ## the chart in README.md, from a run of the demo
+	cp runs/demo/eer.svg docs/demo.svg
 
 clean:  ## remove what the chores made
 	rm -rf $(VENV) runs dist

@@ -17,7 +17,7 @@ def picture(person: int, shot: int, noise: float = 20.0) -> NDArray[np.uint8]:
     moment = np.random.default_rng([person, shot, 11])
     shifted = np.roll(pattern, moment.integers(-2, 3, 2), axis=(0, 1))
     noisy = shifted + moment.normal(0, noise, shifted.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(noisy, 0, 255), dtype=np.uint8)
 
 
 def encoded(person: int, shot: int, suffix: str = ".png") -> bytes:

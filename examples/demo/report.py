@@ -103,15 +103,14 @@ def table(found: Findings) -> str:
 def page(found: Findings) -> str:
     """`report.html`."""
     verification = found.verification
-    methods = found.methods
     return render(
         Path(__file__).with_name("report.html"),
         title="mien: ten people it had never seen",
         found=found,
         summary=summary(found),
         histogram=charts.histogram(verification.comparisons, verification.threshold),
-        det=charts.det(methods),
-        bars=charts.bars(list(methods), [m.eer() for m in methods.values()], "equal error rate"),
+        det=charts.det(found.methods),
+        bars=_eer_bars(found),
         timings=charts.seconds(found.seconds),
         groups=_examples(verification),
     )
@@ -120,6 +119,12 @@ def page(found: Findings) -> str:
 def write(found: Findings, out: Path) -> None:
     (out / "summary.json").write_text(json.dumps(summary(found), indent=2) + "\n")
     (out / "report.html").write_text(page(found))
+    (out / "eer.svg").write_text(_eer_bars(found))
+
+
+def _eer_bars(found: Findings) -> str:
+    rates = [method.eer() for method in found.methods.values()]
+    return charts.bars(list(found.methods), rates, "equal error rate on people never seen")
 
 
 def _examples(verification: Verification) -> list[dict[str, Any]]:

@@ -1,7 +1,9 @@
 """What no well-behaved client sends, and what the status of a refusal carries."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -42,7 +44,7 @@ def test_a_refusal_carries_code_reason_and_domain(channel: grpc.Channel) -> None
 @pytest.mark.parametrize("method", ["Verify", "Identify", "EnrollSample"])
 def test_empty_requests_are_refused(channel: grpc.Channel, client: Client, method: str) -> None:
     client.create_gallery("g")
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "Verify": lambda: EmbeddingServiceStub(channel).Verify(embedding_pb2.VerifyRequest()),
         "Identify": lambda: MatchServiceStub(channel).Identify(
             match_pb2.IdentifyRequest(gallery_id="g")
@@ -81,7 +83,7 @@ def test_a_token_that_no_page_came_with_is_refused(client: Client, token: str) -
 def test_bytes_that_are_no_message_leave_the_server_serving(
     channel: grpc.Channel, client: Client
 ) -> None:
-    raw = channel.unary_unary("/mien.v1.EmbeddingService/Verify")
+    raw: Any = channel.unary_unary("/mien.v1.EmbeddingService/Verify")
     for rubbish in (b"\xff" * 50, b"\x0a\xff\xff\xff\xff\x0f"):
         with pytest.raises(grpc.RpcError):
             raw(rubbish, timeout=10)
@@ -89,9 +91,10 @@ def test_bytes_that_are_no_message_leave_the_server_serving(
 
 
 def test_a_message_over_16_mebibytes_is_refused(channel: grpc.Channel) -> None:
-    raw = channel.unary_unary("/mien.v1.EmbeddingService/Embed")
+    raw: Any = channel.unary_unary("/mien.v1.EmbeddingService/Embed")
     with pytest.raises(grpc.RpcError) as caught:
         raw(b"\0" * (17 * 2**20), timeout=10)
+    assert isinstance(caught.value, grpc.Call)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 

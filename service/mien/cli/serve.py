@@ -21,6 +21,7 @@ import click
     "--address",
     default="127.0.0.1:50051",
     show_default=True,
+    envvar="MIEN_ADDRESS",
     help="HOST:PORT to listen on; port 0 takes a free one.",
 )
 @click.option("--insecure", is_flag=True, help="Allow an address that other machines can reach.")

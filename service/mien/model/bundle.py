@@ -112,8 +112,6 @@ def seal(draft: Draft, folder: Path) -> Bundle:
 
     Raises OutputExists.
     """
-    if folder.exists():
-        raise OutputExists(f"{folder} exists already; choose another name or remove it")
     arrays = io.BytesIO()
     np.savez(arrays, crops=draft.golden.crops, vectors=draft.golden.vectors)
     contents = {
@@ -131,7 +129,8 @@ def seal(draft: Draft, folder: Path) -> Bundle:
         files={name: _digest(content) for name, content in contents.items()},
         provenance=draft.provenance,
     )
-    with _new_folder(folder) as staging:
+    with staged(folder) as staging:
+        staging.mkdir()
         for name, content in contents.items():
             _write(staging / name, content)
         _write(staging / MANIFEST, manifest.model_dump_json(indent=2).encode())
@@ -170,6 +169,21 @@ def load(folder: Path) -> Bundle:
     if manifest.fingerprint != fingerprint(manifest.files[NETWORK], manifest.input):
         raise BundleInvalid(f"{folder}: the fingerprint is not that of its network and input")
     return Bundle(folder, manifest, _read_calibration(folder, manifest))
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A path to make a folder at, which gets its name only when the block has ended well.
+
+    Raises OutputExists if there is something of that name.
+    """
+    if folder.exists():
+        raise OutputExists(f"{folder} exists already; choose another name or remove it")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sealing-") as temporary:
+        staging = Path(temporary) / folder.name
+        yield staging
+        staging.rename(folder)
 
 
 def fingerprint(network_sha256: str, spec: InputSpec) -> str:
@@ -255,14 +269,3 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-
-
-@contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
-    """A folder that appears under its name only when the block has ended well."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sealing-") as temporary:
-        staging = Path(temporary) / folder.name
-        staging.mkdir()
-        yield staging
-        staging.rename(folder)

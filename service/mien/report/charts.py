@@ -84,7 +84,7 @@ def bars(labels: Sequence[str], shares: Sequence[float], xlabel: str) -> str:
     axes.bar_label(drawn, [f" {share:.1%}" for share in shares], color=BLACK)
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set(xlabel=xlabel, xlim=(0, max(shares) * 1.18))
+    axes.set(xlabel=xlabel, xlim=(0, max(0.01, *shares) * 1.18))
     axes.tick_params(axis="y", length=0)
     return _svg(figure)
 
@@ -109,5 +109,5 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 def _svg(figure: Figure) -> str:
     file = io.StringIO()
     with mpl.rc_context(STYLE):
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    return file.getvalue().partition("<!DOCTYPE")[2].partition(">")[2]
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()[file.getvalue().index("<svg") :]

@@ -1,0 +1,48 @@
+"""Opening the SQLite file so that it loses nothing and keeps nothing that was deleted."""
+
+import sqlite3
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from mien.errors import StoreInvalid
+from mien.gallery.schema import migrate
+
+BUSY_SECONDS = 2.0
+"""How long a foreign process that has the file open is waited for."""
+
+PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",  # in WAL mode the only level at which a commit survives a power cut
+    "foreign_keys = ON",
+    "secure_delete = ON",
+    "temp_store = MEMORY",  # no vector in a temporary file
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file, or make it, at the newest schema; transactions are begun by hand.
+
+    The connection may go from thread to thread, one at a time.
+
+    Raises StoreInvalid: no database, damaged, or written by a newer mien.
+    """
+    try:
+        path.touch(mode=0o600)  # SQLite gives its log the same mode
+        with ExitStack() as undo:
+            connection = undo.enter_context(closing(_open(path)))
+            for pragma in PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}")
+            migrate(connection, path)
+            undo.pop_all()
+            return connection
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise StoreInvalid(
+            f"{path} cannot be used as the database of galleries: {error}; "
+            "restore it from a copy, or choose another data directory"
+        ) from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )

@@ -1,0 +1,109 @@
+"""Many threads at once, as under gRPC."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from mien.errors import GalleryNotFound, ModelMismatch, SubjectNotFound
+from mien.gallery.galleries import Galleries
+from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks
+
+WRITERS, SAMPLES, SUBJECTS = 4, 150, 6
+
+
+def test_enrolling_deleting_and_searching_at_once_leaves_index_and_store_equal(
+    data: Path, galleries: Galleries
+) -> None:
+    done = threading.Event()
+
+    def write(writer: int) -> None:
+        for number, look in enumerate(looks(SAMPLES, seed=writer)):
+            enroll(galleries, f"w{writer}-{number % SUBJECTS}", look)
+            found = galleries.search("staff", look, MODEL, 1)
+            assert found.matches[0].subject_id == f"w{writer}-{number % SUBJECTS}"
+            if number % 10 == 9:
+                forget(f"w{writer}-{number % SUBJECTS}")
+
+    def forget(subject_id: str) -> None:
+        galleries.delete_subject("staff", subject_id)
+        found = galleries.search("staff", looks(1)[0], MODEL, WRITERS * SUBJECTS)
+        assert subject_id not in {match.subject_id for match in found.matches}
+
+    def search(seed: int) -> int:
+        searches = 0
+        while not done.is_set():
+            for probe in looks(20, seed=1000 + seed):
+                found = galleries.search("staff", probe, MODEL, 5)
+                assert len(found.matches) == min(5, found.subjects)
+                assert galleries.get("staff").revision >= found.revision
+                searches += 1
+        return searches
+
+    with ThreadPoolExecutor(WRITERS + 2) as pool:
+        searchers = [pool.submit(search, seed) for seed in range(2)]
+        writers = [pool.submit(write, writer) for writer in range(WRITERS)]
+        try:
+            for future in writers:
+                future.result()
+        finally:
+            done.set()
+        assert all(future.result() > 20 for future in searchers)
+    assert_whole(galleries)
+    galleries.close()
+    with Galleries(data) as reopened:
+        assert_whole(reopened)
+
+
+def assert_whole(galleries: Galleries) -> None:
+    ids = [f"w{writer}-{each}" for writer in range(WRITERS) for each in range(SUBJECTS)]
+    assert_index_equals_store(galleries, [each for each in ids if lives(galleries, each)])
+
+
+def lives(galleries: Galleries, subject_id: str) -> bool:
+    try:
+        galleries.vectors("staff", subject_id, MODEL)
+    except SubjectNotFound:
+        return False
+    return True
+
+
+def test_galleries_created_and_deleted_under_searches_never_mix(galleries: Galleries) -> None:
+    """One name, again and again of another model and dimension."""
+    done = threading.Event()
+
+    def search() -> int:
+        answers = 0
+        while not done.is_set():
+            for dim in (4, 5):
+                probe = np.eye(dim, dtype=np.float32)[0]
+                try:
+                    found = galleries.search("shifting", probe, f"model-{dim}", 5)
+                except (GalleryNotFound, ModelMismatch):
+                    continue
+                assert {match.subject_id for match in found.matches} <= {f"ann-{dim}"}
+                answers += 1
+        return answers
+
+    with ThreadPoolExecutor(2) as pool:
+        searchers = [pool.submit(search) for _ in range(2)]
+        try:
+            for turn in range(20):
+                dim = 4 + turn % 2
+                look = np.eye(dim, dtype=np.float32)[0]
+                galleries.create("shifting", f"model-{dim}", dim)
+                galleries.enroll("shifting", f"ann-{dim}", look, f"model-{dim}", "0" * 64)
+                galleries.delete("shifting")
+        finally:
+            done.set()
+        assert all(future.result() > 0 for future in searchers)
+
+
+def test_the_same_sample_from_many_threads_is_kept_once(galleries: Galleries) -> None:
+    look = looks(1)[0]
+    with ThreadPoolExecutor(8) as pool:
+        sample_ids = set(pool.map(lambda _: enroll(galleries, "ann", look), range(40)))
+    assert len(sample_ids) == 1
+    assert galleries.get("staff").samples == 1
+    assert galleries.get("staff").dim == DIM
