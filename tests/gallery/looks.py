@@ -56,5 +56,9 @@ def assert_index_equals_store(
     assert info.samples == sum(map(len, people.values()))
     for probe in looks(5, seed=99, dim=dim):
         found = galleries.search(gallery_id, probe, MODEL, limit=len(people) + 1)
-        assert (found.subjects, found.revision) == (info.subjects, info.revision)
+        assert (found.subjects, found.samples, found.revision) == (
+            info.subjects,
+            info.samples,
+            info.revision,
+        )
         assert_same(found.matches, scan(people, probe[None], len(people)))

@@ -7,9 +7,9 @@ from mien.matching.decision import (
     RawThreshold,
     TargetFMR,
     TargetFPIR,
+    best_of,
     decide,
-    fmr_for,
-    fpir_at,
+    one_of,
 )
 from tests.matching.test_calibration import vectors_of_people
 
@@ -25,34 +25,36 @@ def test_an_fmr_becomes_its_threshold(calibration: Calibration) -> None:
     assert decision.measured == calibration.at_fmr(0.05)
 
 
-def test_an_fpir_needs_a_higher_threshold_the_more_are_enrolled(calibration: Calibration) -> None:
+def test_a_rate_needs_a_higher_threshold_the_more_comparisons_there_are(
+    calibration: Calibration,
+) -> None:
     thresholds = [decide(TargetFPIR(0.3), calibration, n).threshold for n in (1, 5, 50)]
     assert thresholds == sorted(set(thresholds))
 
 
-@pytest.mark.parametrize("enrolled", [1, 10, 100])
-def test_the_fpir_that_is_expected_keeps_what_was_asked_for(
-    calibration: Calibration, enrolled: int
+@pytest.mark.parametrize("comparisons", [1, 10, 100])
+def test_the_rate_that_is_expected_keeps_what_was_asked_for(
+    calibration: Calibration, comparisons: int
 ) -> None:
-    decision = decide(TargetFPIR(0.5), calibration, enrolled)
-    assert decision.fpir is not None
-    assert decision.fpir <= 0.5
+    decision = decide(TargetFPIR(0.5), calibration, comparisons)
+    assert decision.false_positive_rate is not None
+    assert decision.false_positive_rate <= 0.5
 
 
-def test_fpir_and_fmr_are_each_others_inverse() -> None:
-    for enrolled in (1, 7, 100_000):
+def test_the_rates_of_one_and_of_many_are_each_others_inverse() -> None:
+    for comparisons in (1, 7, 100_000):
         for fpir in (1e-6, 0.01, 0.5):
-            assert fpir_at(fmr_for(fpir, enrolled), enrolled) == pytest.approx(fpir)
-    assert fpir_at(0.01, 10) == pytest.approx(1 - 0.99**10)
-    assert fpir_at(1.0, 3) == 1
-    assert fpir_at(0.5, 0) == 0
+            assert best_of(one_of(fpir, comparisons), comparisons) == pytest.approx(fpir)
+    assert best_of(0.01, 10) == pytest.approx(1 - 0.99**10)
+    assert best_of(1.0, 3) == 1
+    assert best_of(0.5, 0) == 0
 
 
 def test_a_raw_threshold_is_taken_as_it_is(calibration: Calibration) -> None:
     assert decide(RawThreshold(0.4), calibration).measured == calibration.at_threshold(0.4)
     uncalibrated = decide(RawThreshold(0.4), None)
     assert uncalibrated.measured is None
-    assert uncalibrated.fpir is None
+    assert uncalibrated.false_positive_rate is None
 
 
 def test_a_similarity_at_the_threshold_is_accepted() -> None:

@@ -76,7 +76,8 @@ class TestVerify:
         assert response.applied.impostor_comparisons == bundle.calibration.impostor_comparisons
         assert response.applied.calibration_id == bundle.calibration.calibration_id
         assert response.score.HasField("expected_fmr")
-        assert not response.applied.HasField("fpir_at_n")
+        assert response.applied.n == 1
+        assert response.applied.fpir_at_n == pytest.approx(point.fmr)
 
     def test_the_default_is_an_fmr_of_one_percent(self, client: Client) -> None:
         default = client.verify(encoded(1, 0), encoded(1, 1))
@@ -97,8 +98,18 @@ class TestVerify:
         best = max(
             client.verify(encoded(1, shot), encoded(1, 7)).score.similarity for shot in range(3)
         )
-        found = client.verify(subject, encoded(1, 7)).score.similarity
-        assert found == pytest.approx(best, abs=1e-6)
+        found = client.verify(subject, encoded(1, 7))
+        assert found.score.similarity == pytest.approx(best, abs=1e-6)
+
+    def test_the_best_of_several_samples_must_be_more_alike(
+        self, client: Client, gallery: str
+    ) -> None:
+        subject = SubjectRef(gallery_id=gallery, subject_id="person-1")
+        one = client.verify(encoded(1, 0), encoded(1, 7), TargetFMR(0.05)).applied
+        three = client.verify(subject, encoded(1, 7), TargetFMR(0.05)).applied
+        assert (one.n, three.n) == (1, 3)
+        assert three.threshold > one.threshold
+        assert three.fpir_at_n <= 0.05
 
     def test_an_identical_picture_is_never_more_than_wholly_alike(self, client: Client) -> None:
         assert client.verify(encoded(1, 0), encoded(1, 0)).score.similarity <= 1
@@ -161,12 +172,14 @@ class TestIdentify:
         assert not face.identified
         assert not any(candidate.accepted for candidate in face.candidates)
 
-    def test_the_threshold_follows_the_number_enrolled(self, client: Client, gallery: str) -> None:
+    def test_the_threshold_follows_the_number_of_samples(
+        self, client: Client, gallery: str
+    ) -> None:
         five = client.identify(gallery, encoded(1, 9), TargetFPIR(0.1)).applied
         for person in range(5, 20):
             client.enroll(gallery, f"person-{person}", encoded(person, 0))
         twenty = client.identify(gallery, encoded(1, 9), TargetFPIR(0.1)).applied
-        assert (five.n, twenty.n) == (5, 20)
+        assert (five.n, twenty.n) == (15, 30)
         assert twenty.threshold > five.threshold
         assert max(five.fpir_at_n, twenty.fpir_at_n) <= 0.1
 

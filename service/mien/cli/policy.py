@@ -38,7 +38,7 @@ def describe(applied: "AppliedDecision") -> str:
     clause = f"threshold {applied.threshold:.4f}"
     if not applied.HasField("fmr"):
         return f"{clause} (not calibrated)"
-    fpir = f", FPIR {applied.fpir_at_n:.2g} among {applied.n}" if applied.n else ""
+    fpir = f", {applied.fpir_at_n:.2g} in {applied.n} comparisons" if applied.n > 1 else ""
     return (
         f"{clause} (FMR {applied.fmr:.2g}, at most {applied.fmr_upper95:.2g} with 95 % "
         f"confidence{fpir})"

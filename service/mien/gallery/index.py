@@ -62,7 +62,7 @@ class SampleIndex:
         with self._lock:
             subjects = len(self._samples_of)
             matches = self._best(probes, min(limit, subjects)) if subjects else ()
-            return Found(matches, subjects, self._revision)
+            return Found(matches, subjects, len(self._names), self._revision)
 
     def _best(self, probes: Vectors, wanted: int) -> tuple[Match, ...]:
         # A subject with many samples may fill what is fetched: then more is. Once each probe alone

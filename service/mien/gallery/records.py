@@ -54,8 +54,9 @@ class Match:
 
 @dataclass(frozen=True)
 class Found:
-    """The most alike subjects, best first, of `subjects` that were enrolled at `revision`."""
+    """The most alike subjects, best first, of all with `samples` enrolled at `revision`."""
 
     matches: tuple[Match, ...]
     subjects: int
+    samples: int
     revision: int

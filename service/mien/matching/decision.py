@@ -10,7 +10,7 @@ from mien.matching.calibration import Calibration, CurvePoint
 
 @dataclass(frozen=True)
 class TargetFMR:
-    """At most this share of impostor comparisons may match."""
+    """At most this share of verifications of two different people may match."""
 
     rate: float
 
@@ -36,12 +36,13 @@ Policy: TypeAlias = TargetFMR | TargetFPIR | RawThreshold
 class Decision:
     """A threshold and what it stands for.
 
-    `calibration` is None if nobody measured that, `enrolled` is None for a single comparison.
+    `calibration` is None if nobody measured that. The best of `comparisons` similarities is held
+    against the threshold: 1 for two pictures, and one for each sample of a gallery.
     """
 
     threshold: float
     calibration: Calibration | None
-    enrolled: int | None = None
+    comparisons: int = 1
 
     def accepts(self, similarity: float) -> bool:
         """It is a match."""
@@ -49,21 +50,20 @@ class Decision:
 
     @property
     def measured(self) -> CurvePoint | None:
-        """The rates at the threshold."""
+        """The rates of one comparison at the threshold."""
         return None if self.calibration is None else self.calibration.at_threshold(self.threshold)
 
     @property
-    def fpir(self) -> float | None:
-        """FPIR expected with so many enrolled."""
-        if self.measured is None or self.enrolled is None:
-            return None
-        return fpir_at(self.measured.fmr, self.enrolled)
+    def false_positive_rate(self) -> float | None:
+        """Expected of the best of all comparisons: of a search of a gallery, the FPIR."""
+        return None if self.measured is None else best_of(self.measured.fmr, self.comparisons)
 
 
-def decide(
-    policy: Policy, calibration: Calibration | None, enrolled: int | None = None
-) -> Decision:
-    """Find the threshold that a policy asks for, with `enrolled` people in the gallery, if any.
+def decide(policy: Policy, calibration: Calibration | None, comparisons: int = 1) -> Decision:
+    """Find the threshold that a policy asks for, for the best of so many comparisons.
+
+    A subject with five samples has five chances to be taken for somebody else, so that samples
+    count here, not subjects.
 
     Raises InvalidRequest (a rate outside (0, 1), a threshold outside [-1, 1]), NotCalibrated, and
     UnsupportedOperatingPoint (a rate that the calibration data cannot support).
@@ -71,7 +71,7 @@ def decide(
     if isinstance(policy, RawThreshold):
         if not -1 <= policy.threshold <= 1:
             raise InvalidRequest(f"a threshold is in [-1, 1]; {policy.threshold} is not")
-        return Decision(policy.threshold, calibration, enrolled)
+        return Decision(policy.threshold, calibration, comparisons)
     if not 0 < policy.rate < 1:
         raise InvalidRequest(f"an error rate is in (0, 1); {policy.rate} is not")
     if calibration is None:
@@ -79,15 +79,15 @@ def decide(
             "the bundle is not calibrated, so no error rate can be promised; "
             "calibrate it, or give a raw threshold"
         )
-    fmr = fmr_for(policy.rate, enrolled or 0) if isinstance(policy, TargetFPIR) else policy.rate
-    return Decision(calibration.at_fmr(fmr).threshold, calibration, enrolled)
+    fmr = one_of(policy.rate, comparisons)
+    return Decision(calibration.at_fmr(fmr).threshold, calibration, comparisons)
 
 
-def fpir_at(fmr: float, enrolled: int) -> float:
-    """FPIR ≈ 1-(1-FMR)^N, as if the N comparisons of a search were independent."""
-    return -math.expm1(enrolled * math.log1p(-fmr)) if fmr < 1 else float(enrolled > 0)
+def best_of(fmr: float, comparisons: int) -> float:
+    """The rate of N comparisons together, 1-(1-FMR)^N, as if they were independent."""
+    return -math.expm1(comparisons * math.log1p(-fmr)) if fmr < 1 else float(comparisons > 0)
 
 
-def fmr_for(fpir: float, enrolled: int) -> float:
-    """The FMR at which a search among N gives this FPIR; the inverse of `fpir_at`."""
-    return -math.expm1(math.log1p(-fpir) / max(1, enrolled))
+def one_of(rate: float, comparisons: int) -> float:
+    """The FMR at which N comparisons together have this rate; the inverse of `best_of`."""
+    return -math.expm1(math.log1p(-rate) / max(1, comparisons))

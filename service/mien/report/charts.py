@@ -70,7 +70,7 @@ def det(curves: Mapping[str, Comparisons]) -> str:
     axes.set(xscale="log", yscale="log", xlim=(smallest, 1), ylim=(smallest, 1))
     axes.set(xlabel="false match rate", ylabel="false non-match rate")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, decimals=None))
+        axis.set_major_formatter(lambda rate, _: f"{100 * rate:g}%")
     axes.grid(which="major", color="#EEEEEE")
     axes.legend(loc="lower left")
     return _svg(figure)

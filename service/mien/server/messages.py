@@ -77,14 +77,14 @@ def write_score(similarity: float, calibration: Calibration | None) -> decision_
 
 
 def write_decision(decision: Decision) -> decision_pb2.AppliedDecision:
-    message = decision_pb2.AppliedDecision(threshold=decision.threshold, n=decision.enrolled or 0)
+    message = decision_pb2.AppliedDecision(threshold=decision.threshold, n=decision.comparisons)
     calibration, measured = decision.calibration, decision.measured
     if calibration is None or measured is None:
         return message
     message.fmr = measured.fmr
     message.fmr_upper95 = measured.fmr_upper95
-    if decision.fpir is not None:
-        message.fpir_at_n = decision.fpir
+    if decision.false_positive_rate is not None:
+        message.fpir_at_n = decision.false_positive_rate
     message.calibration_id = calibration.calibration_id
     message.impostor_comparisons = calibration.impostor_comparisons
     message.identities = calibration.identities

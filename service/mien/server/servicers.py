@@ -81,9 +81,10 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         policy = messages.read_policy(request.decision, self._default)
         if isinstance(policy, TargetFPIR):
             raise InvalidRequest("target_fpir is for Identify; Verify takes target_fmr")
-        decision = decide(policy, bundle.calibration)
         a, b = self._probes.vectors(request.a), self._probes.vectors(request.b)
-        similarity = float(np.clip((a @ b.T).max(), -1, 1))
+        similarities = a @ b.T
+        decision = decide(policy, bundle.calibration, similarities.size)
+        similarity = float(np.clip(similarities.max(), -1, 1))
         return embedding_pb2.VerifyResponse(
             match=decision.accepts(similarity),
             score=messages.write_score(similarity, bundle.calibration),
@@ -109,7 +110,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         fingerprint = self._bundle.manifest.fingerprint
         vectors = self._probes.vectors(request.probe)
         found = self._galleries.search(request.gallery_id, vectors, fingerprint, limit)
-        decision = decide(policy, self._bundle.calibration, found.subjects)
+        decision = decide(policy, self._bundle.calibration, len(vectors) * found.samples)
         candidates = messages.write_candidates(found.matches, decision)
         return match_pb2.IdentifyResponse(
             faces=[

@@ -26,7 +26,7 @@ class DecisionPolicy(_message.Message):
     TARGET_FPIR_FIELD_NUMBER: _builtins.int
     RAW_THRESHOLD_FIELD_NUMBER: _builtins.int
     target_fmr: _builtins.float
-    """False match rate of one comparison (ISO/IEC 19795-1), in (0, 1)."""
+    """False match rate of a verification (ISO/IEC 19795-1), in (0, 1)."""
     target_fpir: _builtins.float
     """False positive identification rate of one search of the gallery as it stands now, in (0, 1)."""
     raw_threshold: _builtins.float
@@ -104,13 +104,17 @@ class AppliedDecision(_message.Message):
     threshold: _builtins.float
     """Similarities at or above it match."""
     fmr: _builtins.float
-    """False match rate measured at this threshold. Absent when the bundle is not calibrated."""
+    """False match rate of one comparison, measured at this threshold. Absent when the bundle is not calibrated."""
     fmr_upper95: _builtins.float
     """Upper end of the 95 % interval of `fmr`, from resampling identities."""
     fpir_at_n: _builtins.float
-    """False positive identification rate expected for `n` enrolled subjects, 1-(1-fmr)^n. Identify only."""
+    """False positive rate expected of the whole answer, 1-(1-fmr)^n: for Identify the FPIR, for
+    Verify the FMR of the best of `n`. Absent when the bundle is not calibrated.
+    """
     n: _builtins.int
-    """Subjects enrolled when the decision was made. Identify only."""
+    """Comparisons of which the best was held against the threshold: for two pictures 1, for a search
+    as many as samples were enrolled when it was made.
+    """
     calibration_id: _builtins.str
     """Which calibration answered; empty when the bundle is not calibrated."""
     impostor_comparisons: _builtins.int

@@ -1,0 +1,73 @@
+"""The command as a person runs it."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mien_training.cli import main
+from tests.faces import folder_of_people
+from tests.training.recipes import TOML
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder_of_people(tmp_path_factory.mktemp("people"), people=4, shots=3)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(TOML)
+    return path
+
+
+def mien_train(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)), prog_name="mien-train")
+
+
+def assert_refused(result: Result, message: str) -> None:
+    assert result.exit_code == 2
+    (line,) = [line for line in result.stderr.splitlines() if line]
+    assert line.startswith("mien-train: ")
+    assert message in line
+
+
+def test_fit_writes_a_run(folder: Path, recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = mien_train("fit", folder, "--recipe", recipe, "--out", out, "--set", "epochs=1")
+    assert result.exit_code == 0, result.output
+    assert f"wrote {out}" in result.stdout
+    assert (out / "checkpoint.pt").is_file()
+    assert_refused(mien_train("fit", folder, "--recipe", recipe, "--out", out), "already")
+
+
+def test_what_is_wrong_is_one_line_and_nothing_is_written(
+    folder: Path, recipe: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    fit = ("fit", folder, "--out", out, "--recipe")
+    assert_refused(mien_train(*fit, "orl-centr"), "the nearest known is orl-center")
+    assert_refused(mien_train(*fit, recipe, "--set", "epoch=1"), "the nearest known is epochs")
+    assert_refused(
+        mien_train("fit", tmp_path / "gone", "--out", out, "--recipe", recipe), "is no folder"
+    )
+    assert not out.exists()
+
+
+def test_help_answers_at_once_without_torch() -> None:
+    program = (
+        "import sys; from mien_training.cli import main; sys.argv = ['mien-train', '--help']\n"
+        "try: main()\n"
+        "finally: print(sorted({'torch', 'albumentations', 'cv2'} & set(sys.modules)))"
+    )
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "fit" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert time.monotonic() - started < 5

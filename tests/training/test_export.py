@@ -1,0 +1,128 @@
+"""A run to a bundle, and the bundle read back."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mien.errors import BundleInvalid, DatasetInvalid, ModelNotFound, OutputExists
+from mien.model.bundle import load
+from mien.model.embedder import Embedder
+from mien.model.pipeline import Pipeline
+from mien_training import export as sealing
+from mien_training.embed import embed
+from mien_training.export import Export, export
+from mien_training.fit import fit
+from mien_training.run import load_run
+from tests.faces import encoded, folder_of_people
+from tests.training.recipes import small
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("learned")
+    folder = folder_of_people(home / "people", people=6, shots=4)
+    return fit(folder, small(home, "validation_people=0.5"), home / "run")
+
+
+@pytest.fixture(scope="module")
+def sealed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    return export(run, tmp_path_factory.mktemp("sealed") / "small", "small", "CC0-1.0")
+
+
+def test_the_bundle_gives_the_vectors_of_the_network(run: Path, sealed: Export) -> None:
+    crops = np.random.default_rng(0).integers(256, size=(37, 16, 16, 3), dtype=np.uint8)
+    bundle = Embedder.of(sealed.bundle).embed(crops)
+    assert np.abs(bundle - embed(load_run(run).network, crops)).max() <= 1e-5
+    assert 0 < sealed.max_difference <= 1e-5
+
+
+def test_any_batch_size_gives_the_same_vectors(sealed: Export) -> None:
+    crops = np.random.default_rng(1).integers(256, size=(9, 16, 16, 3), dtype=np.uint8)
+    embedder = Embedder.of(sealed.bundle)
+    alone = np.concatenate([embedder.embed(crop[None]) for crop in crops])
+    np.testing.assert_allclose(alone, embedder.embed(crops), atol=1e-6)
+
+
+def test_it_is_calibrated_on_the_people_held_out_of_learning(run: Path, sealed: Export) -> None:
+    calibration = sealed.bundle.calibration
+    assert calibration
+    assert calibration.identities == len(load_run(run).validation_people) == 3
+    assert calibration.genuine_comparisons == 3 * 6
+    assert calibration.impostor_comparisons == 3 * 16
+
+
+def test_the_bundle_tells_where_it_comes_from(sealed: Export) -> None:
+    manifest = load(sealed.bundle.folder).manifest
+    assert (manifest.name, manifest.license) == ("small", "CC0-1.0")
+    assert manifest.provenance["train_people"] == "3"
+    assert '"epochs":2' in manifest.provenance["recipe"]
+    card = (sealed.bundle.folder / "MODEL_CARD.md").read_text()
+    assert "3 people whom the network never learned from" in card
+    assert "CC0-1.0" in card
+
+
+def test_golden_crops_show_nobody(run: Path, sealed: Export) -> None:
+    golden = sealed.bundle.golden.crops
+    again = sealing._golden_crops(load_run(run).recipe.crop)
+    np.testing.assert_array_equal(golden, again)
+
+
+def test_a_served_picture_takes_the_same_path(sealed: Export) -> None:
+    vector = Pipeline(load(sealed.bundle.folder)).embed(encoded(3, 3))
+    assert vector.shape == (8,)
+
+
+def test_a_bundle_that_is_there_is_kept(run: Path, sealed: Export) -> None:
+    with pytest.raises(OutputExists):
+        export(run, sealed.bundle.folder, "small", "CC0-1.0")
+    load(sealed.bundle.folder)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="holds no run"):
+        export(tmp_path, tmp_path / "out", "x", "x")
+    assert not (tmp_path / "out").exists()
+
+
+def test_pictures_that_have_changed_or_moved_are_refused_until_they_are_named(
+    run: Path, tmp_path: Path
+) -> None:
+    moved = Path(shutil.copytree(load_run(run).data, tmp_path / "moved"))
+    assert export(run, tmp_path / "a", "a", "x", data=moved).bundle.calibration
+    (moved / "person-0" / "0.png").write_bytes(encoded(50, 0))
+    with pytest.raises(DatasetInvalid, match="have changed"):
+        export(run, tmp_path / "b", "b", "x", data=moved)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_network_that_onnx_computes_otherwise_is_refused_and_nothing_is_left(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(*_: object) -> np.ndarray:
+        return np.zeros((1, 8), np.float32)
+
+    monkeypatch.setattr(sealing, "embed", other)
+    with pytest.raises(BundleInvalid, match="differ from the network"):
+        export(run, tmp_path / "out", "x", "x")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_people_of_validation_it_is_not_calibrated(tmp_path: Path) -> None:
+    folder = folder_of_people(tmp_path / "people", people=4, shots=3)
+    run = fit(folder, small(tmp_path, "validation_people=0"), tmp_path / "run")
+    assert export(run, tmp_path / "b", "b", "x").bundle.calibration is None
+
+
+def test_a_nan_producing_network_is_refused(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_run(run)
+    with torch.no_grad():
+        next(loaded.network.parameters()).fill_(float("nan"))
+    monkeypatch.setattr(sealing, "load_run", lambda _: loaded)
+    with pytest.raises(BundleInvalid, match="nan"):
+        export(run, tmp_path / "out", "x", "x")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,216 @@
+"""Training from a folder to a run, and reading the run back."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mien.errors import DatasetInvalid, ModelNotFound, OutputExists, RecipeInvalid
+from mien_training import checkpoint
+from mien_training.config import Batches, Recipe
+from mien_training.data import load
+from mien_training.embed import embed
+from mien_training.fit import fit
+from mien_training.run import load_run
+from tests.faces import folder_of_people
+from tests.training.recipes import small
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder_of_people(tmp_path_factory.mktemp("people"), people=5, shots=4)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    return small(tmp_path_factory.mktemp("recipe"))
+
+
+@pytest.fixture(scope="module")
+def out(folder: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fit(folder, recipe, tmp_path_factory.mktemp("runs") / "a" / "run")
+
+
+def test_two_runs_of_one_seed_have_identical_weights(
+    folder: Path, recipe: Recipe, out: Path, tmp_path: Path
+) -> None:
+    random_state = torch.get_rng_state()
+    again = checkpoint.load(fit(folder, recipe, tmp_path / "again"))
+    first = checkpoint.load(out)
+    for part in ("network", "average", "losses"):
+        for name, value in getattr(first, part).items():
+            assert torch.equal(value, getattr(again, part)[name]), (part, name)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_threads_of_the_recipe_are_used_and_given_back(
+    folder: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    before = torch.get_num_threads()
+    fit(folder, recipe.model_copy(update={"threads": 3}), tmp_path / "run")
+    assert asked == [3, before]
+
+
+def test_another_seed_has_other_weights(
+    folder: Path, recipe: Recipe, out: Path, tmp_path: Path
+) -> None:
+    other = fit(folder, recipe.model_copy(update={"seed": 2}), tmp_path / "other")
+    first, second = (checkpoint.load(run).network["backbone.head.2.weight"] for run in (out, other))
+    assert not torch.equal(first, second)
+
+
+def test_the_run_holds_recipe_log_and_checkpoint(out: Path, recipe: Recipe) -> None:
+    assert sorted(path.name for path in out.iterdir()) == [
+        "checkpoint.pt",
+        "log.csv",
+        "recipe.json",
+    ]
+    assert Recipe.model_validate_json((out / "recipe.json").read_text()) == recipe
+    assert json.loads((out / "recipe.json").read_text())["optimiser"]["momentum"] == 0.9
+
+
+def test_the_log_has_a_row_an_epoch(out: Path) -> None:
+    with (out / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    for row in rows:
+        parts = float(row["softmax"]) + 0.003 * float(row["center"]) + float(row["triplet"])
+        assert float(row["loss"]) == pytest.approx(parts, rel=1e-5)
+        assert 0 <= float(row["active_triplets"]) <= 1
+        assert 0 <= float(row["validation_eer"]) <= 1
+        assert float(row["learning_rate"]) <= 0.01
+
+
+def test_the_checkpoint_has_all_that_a_run_needs_to_go_on(
+    out: Path, folder: Path, recipe: Recipe
+) -> None:
+    saved = checkpoint.load(out)
+    assert Recipe.model_validate_json(saved.recipe) == recipe
+    assert saved.version
+    assert saved.data_digest == load(folder, recipe.crop).digest
+    assert saved.epoch == 2
+    assert len(saved.validation_people) == 2
+    assert sorted(saved.train_people + saved.validation_people) == [
+        f"person-{number}" for number in range(5)
+    ]
+    assert saved.losses["terms.center.centers"].shape == (3, 8)
+    assert saved.optimiser["state"]
+    assert not torch.equal(
+        saved.network["backbone.head.2.weight"], saved.average["backbone.head.2.weight"]
+    )
+
+
+def test_a_run_is_loaded_ready_to_embed(out: Path, folder: Path, recipe: Recipe) -> None:
+    run = load_run(out)
+    saved = checkpoint.load(out)
+    assert run.recipe == recipe
+    assert run.data == folder.resolve()
+    assert (list(run.train_people), list(run.validation_people)) == (
+        saved.train_people,
+        saved.validation_people,
+    )
+    assert not run.network.training
+    assert torch.equal(
+        run.network.state_dict()["backbone.head.2.weight"], saved.average["backbone.head.2.weight"]
+    )
+    vectors = embed(run.network, load(folder, recipe.crop).crops.images)
+    assert vectors.shape == (20, 8)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
+
+
+def test_without_validation_everybody_is_trained_on(
+    folder: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    everybody = recipe.model_copy(update={"validation_people": 0.0, "epochs": 1})
+    run = load_run(fit(folder, everybody, tmp_path / "run"))
+    assert len(run.train_people) == 5
+    assert run.validation_people == ()
+    with (tmp_path / "run" / "log.csv").open(newline="") as file:
+        assert next(csv.DictReader(file))["validation_eer"] == ""
+
+
+def test_elsewhere_than_on_a_terminal_progress_is_lines(
+    folder: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(folder, recipe, tmp_path / "run")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("epoch 2/2: loss ")
+    assert "images/s, 0 s left" in lines[1]
+
+
+def test_training_separates_people_that_it_has_not_seen(tmp_path: Path) -> None:
+    recipe = small(
+        tmp_path,
+        "epochs=12",
+        "validate_every=12",
+        "dimension=32",
+        "batches={people=6, pictures=3}",
+        "network={kind='cnn', channels=[8, 16]}",
+        "losses={softmax={}}",
+        "augmentation={}",
+        "optimiser.learning_rate=0.05",
+    )
+    people = folder_of_people(tmp_path / "people", people=12, shots=6)
+    fit(people, recipe, tmp_path / "run")
+    with (tmp_path / "run" / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[-1]["loss"]) < 0.1 * float(rows[0]["loss"])
+    assert float(rows[-1]["validation_eer"]) < 0.2
+
+
+def test_an_output_that_is_there_is_refused_and_left_alone(
+    folder: Path, recipe: Recipe, out: Path, tmp_path: Path
+) -> None:
+    before = (out / "checkpoint.pt").read_bytes()
+    with pytest.raises(OutputExists, match="is there already"):
+        fit(folder, recipe, out)
+    assert (out / "checkpoint.pt").read_bytes() == before
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputExists):
+        fit(folder, recipe, tmp_path / "file")
+
+
+def test_a_refusal_writes_nothing(folder: Path, recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(DatasetInvalid):
+        fit(tmp_path / "nowhere", recipe, tmp_path / "run")
+    crowded = recipe.model_copy(update={"batches": Batches(people=9)})
+    with pytest.raises(RecipeInvalid, match=r"batches\.people is 9"):
+        fit(folder, crowded, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(out: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match=r"holds no run: there is no checkpoint\.pt"):
+        load_run(tmp_path)
+    whole = (out / "checkpoint.pt").read_bytes()
+    for content in (b"", b"text", whole[: len(whole) // 2]):
+        (tmp_path / "checkpoint.pt").write_bytes(content)
+        with pytest.raises(ModelNotFound, match=r"checkpoint\.pt is damaged; delete"):
+            load_run(tmp_path)
+    torch.save({"epoch": 1}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ModelNotFound, match="not written by this version"):
+        load_run(tmp_path)
+
+
+def test_a_save_that_fails_leaves_the_previous_checkpoint(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = checkpoint.load(out)
+    saved.save(tmp_path)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        saved.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before

@@ -1,0 +1,129 @@
+from pathlib import Path
+
+import pytest
+
+from mien.errors import RecipeInvalid
+from mien_training.config import Cnn, Recipe, Residual, Settings
+from mien_training.loading import load_recipe, shipped
+from tests.training.recipes import TOML, small
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_recipe_is_loaded_by_its_name(name: str) -> None:
+    assert load_recipe(name).epochs > 0
+
+
+def test_the_two_recipes_of_the_demo_are_shipped() -> None:
+    assert {"orl-center", "orl-triplet"} <= set(shipped())
+
+
+def test_a_recipe_is_loaded_by_its_path(tmp_path: Path) -> None:
+    recipe = small(tmp_path)
+    assert isinstance(recipe.network, Cnn)
+    assert recipe.network.channels == (4, 4)
+
+
+def test_an_override_reaches_through_tables_and_lists(tmp_path: Path) -> None:
+    recipe = small(
+        tmp_path,
+        "optimiser.learning_rate=1",
+        "network={kind='residual', channels=[4], blocks=[2]}",
+        "augmentation.contrast.strength=0.5",
+    )
+    assert recipe.optimiser.learning_rate == 1.0
+    assert isinstance(recipe.network, Residual)
+    assert recipe.augmentation.contrast is not None
+    assert recipe.augmentation.contrast.strength == 0.5
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("epoch=3", "unknown key epoch (value 3); the nearest known is epochs"),
+        (
+            "optimiser.learning_rat=0.1",
+            "unknown key optimiser.learning_rat (value 0.1); the nearest known is learning_rate",
+        ),
+        (
+            "losses.softmax.head={kind='cosine', scal=3}",
+            "unknown key losses.softmax.head.scal (value 3); the nearest known is scale",
+        ),
+        ("losses.centre.rate=1", 'unknown key losses.centre (value {"rate": 1}); the nearest'),
+        ("network.kind='cn'", 'network.kind is "cn"; the nearest known is cnn; there are cnn, r'),
+        ("network={channels=[8]}", "network.kind is missing"),
+        ("network=3", "network is 3: input should be an object"),
+        ("epochs='3'", 'epochs is "3": input should be a valid integer'),
+        ("epochs=3.5", "epochs is 3.5: input should be a valid integer"),
+        ("epochs=2026-01-01", 'epochs is "2026-01-01": input should be a valid integer'),
+        ("flip_embedding=1", "flip_embedding is 1: input should be a valid boolean"),
+        ("epochs=0", "epochs is 0: input should be greater than or equal to 1"),
+        ("optimiser.learning_rate=-0.1", "optimiser.learning_rate is -0.1: input should be great"),
+        ("optimiser.learning_rate=inf", "optimiser.learning_rate is Infinity: input should be a"),
+        ("network.channels=[4, 0]", "network.channels.1 is 0: input should be greater"),
+        ("losses={}", "losses is empty; give at least one of softmax, center, triplet"),
+        ("losses={center={}}", "losses.center alone draws everybody to one point"),
+        ("batches.pictures=1", "batches.pictures is 1, but losses.triplet needs two pictures"),
+        ("network.channels=[1,1,1,1,1]", "network.channels has 5 blocks, and a side of 16 pixels"),
+        (
+            "network={kind='residual', channels=[4], blocks=[1, 1]}",
+            "network.channels names 1 stages and network.blocks 2; give both the same length",
+        ),
+        ("epochs", "--set epochs: expected key=value"),
+        ("network.kind=cnn", "--set network.kind=cnn: expected key=value, the value as TOML"),
+        ("epochs.most=3", "--set epochs.most=3: epochs is a value and has no keys"),
+    ],
+)
+def test_a_wrong_key_or_value_is_one_sentence(tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(RecipeInvalid) as refused:
+        small(tmp_path, override)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_recipe_without_losses_names_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "empty.toml").write_text("")
+    with pytest.raises(RecipeInvalid, match="losses is missing"):
+        load_recipe(str(tmp_path / "empty.toml"))
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(RecipeInvalid, match="'orl-centre'; the nearest known is orl-center; there"):
+        load_recipe("orl-centre")
+
+
+def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeInvalid, match=r"gone\.toml: No such file"):
+        load_recipe(str(tmp_path / "gone.toml"))
+    (tmp_path / "bad.toml").write_text(TOML + "= 3")
+    with pytest.raises(RecipeInvalid, match=r"bad\.toml is no TOML: "):
+        load_recipe(str(tmp_path / "bad.toml"))
+    (tmp_path / "bad.toml").write_bytes(b"\xff")
+    with pytest.raises(RecipeInvalid, match=r"bad\.toml is no TOML: "):
+        load_recipe(str(tmp_path / "bad.toml"))
+
+
+def test_the_effective_recipe_is_read_back_equal(tmp_path: Path) -> None:
+    recipe = small(tmp_path)
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+def _all_settings(root: type[Settings] = Settings) -> list[type[Settings]]:
+    return [model for child in root.__subclasses__() for model in (child, *_all_settings(child))]
+
+
+# Keys that say no more than their name.
+PLAIN = {"kind", "probability", "weight", "activation", "pooling", "momentum", "nesterov"}
+PLAIN |= {"beta1", "beta2", "learning_rate", "brightness", "saturation", "strength", "head"}
+PLAIN |= {"selection"}
+
+
+@pytest.mark.parametrize("model", _all_settings(), ids=lambda model: model.__name__)
+def test_every_table_and_key_is_documented(model: type[Settings]) -> None:
+    assert model.__doc__
+    for name, field in model.model_fields.items():
+        assert field.description or name in PLAIN or _is_table(str(field.annotation)), name
+
+
+def _is_table(annotation: str) -> bool:
+    """A table says in its own docstring what it is."""
+    return "mien_training.config" in annotation

@@ -1,0 +1,76 @@
+"""The command `mien-train`. Each command imports what it runs, so that --help answers at once."""
+
+from pathlib import Path
+
+import click
+
+from mien.cli.group import Group
+
+
+@click.group(cls=Group)
+@click.version_option(package_name="mien", prog_name="mien-train")
+def main() -> None:
+    """Learn embedding networks from folders of people."""
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--recipe", required=True, help="A shipped recipe's name, or a .toml file.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="The run folder to write."
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a key of the recipe, such as optimiser.learning_rate=0.01; may be repeated.",
+)
+def fit(folder: Path, recipe: str, out: Path, overrides: tuple[str, ...]) -> None:
+    """Learn from FOLDER, which holds <person>/<picture>, and write a run folder."""
+    from mien_training.loading import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+
+    from mien_training import fit as learning
+
+    learning.fit(folder, loaded, out)
+    click.echo(f"wrote {out}")
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="The bundle folder to write."
+)
+@click.option("--name", help="The bundle's name; the name of its folder if left out.")
+@click.option(
+    "--license",
+    "license_",
+    default="unstated",
+    show_default=True,
+    help="The licence of the weights, which follows from that of the pictures.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Where the run's folder of people is now, if it has moved.",
+)
+def export(run: Path, out: Path, name: str | None, license_: str, data: Path | None) -> None:
+    """Seal the network of RUN in a bundle, checked against it and calibrated."""
+    from mien_training import export as sealing
+
+    sealed = sealing.export(run, out, name or out.name, license_, data)
+    manifest, calibration = sealed.bundle.manifest, sealed.bundle.calibration
+    click.echo(
+        f"sealed {out}: {manifest.name}, fingerprint {manifest.fingerprint[:12]}\n"
+        f"maximum difference {sealed.max_difference:.1e} from the network, over "
+        f"{sealed.crops_compared} crops"
+    )
+    if calibration is None:
+        click.echo("not calibrated: the recipe holds nobody out (validation_people=0)")
+    else:
+        click.echo(
+            f"calibrated on {calibration.identities} people held out of learning, for an FMR of "
+            f"{calibration.smallest_supported_fmr:.2g} and above"
+        )

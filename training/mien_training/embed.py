@@ -1,0 +1,17 @@
+"""Many crops to vectors with a network in memory."""
+
+import numpy as np
+import torch
+
+from mien.matching.metrics import Vectors
+from mien_training.data import Images
+from mien_training.networks.embedding import EmbeddingNetwork
+
+BATCH = 256
+
+
+@torch.no_grad()
+def embed(network: EmbeddingNetwork, images: Images) -> Vectors:
+    """Crops uint8 [N, H, W, 3] to unit vectors float32 [N, D]; the network is in evaluation."""
+    batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+    return np.concatenate([network(torch.from_numpy(batch)).numpy() for batch in batches])
