@@ -15,6 +15,7 @@ from mien.dataset import Person, read
 from mien.matching.metrics import Comparisons, Vectors
 from mien.model.bundle import load
 from mien.model.pipeline import Pipeline
+from mien.v1.embedding_pb2 import VerifyResponse
 from mien.v1.match_pb2 import IdentifyResponse
 
 CALLERS = 4
@@ -51,6 +52,7 @@ class Verification:
     pairs: list[Pair]
     threshold: float
     promised_fmr: float
+    promised_fmr_upper95: float
 
     @property
     def comparisons(self) -> Comparisons:
@@ -77,16 +79,18 @@ def verify(
 ) -> Verification:
     """Call Verify for every probe and every reference, decided at the server's default FMR."""
 
-    def ask(pair: tuple[Picture, Picture]) -> tuple[Pair, float, float]:
+    def ask(pair: tuple[Picture, Picture]) -> VerifyResponse:
         probe, reference = pair
-        answer = client.verify(probe.path.read_bytes(), reference.path.read_bytes())
-        applied = answer.applied
-        return Pair(probe, reference, answer.score.similarity), applied.threshold, applied.fmr
+        return client.verify(probe.path.read_bytes(), reference.path.read_bytes())
 
+    asked = list(product(probes, references))
     with ThreadPoolExecutor(CALLERS) as callers:
-        answers = list(callers.map(ask, product(probes, references)))
-    _, threshold, fmr = answers[0]
-    return Verification([pair for pair, _, _ in answers], threshold, fmr)
+        answers = list(callers.map(ask, asked))
+    pairs = [
+        Pair(*pair, answer.score.similarity) for pair, answer in zip(asked, answers, strict=True)
+    ]
+    applied = answers[0].applied
+    return Verification(pairs, applied.threshold, applied.fmr, applied.fmr_upper95)
 
 
 def identify(

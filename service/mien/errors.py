@@ -12,6 +12,7 @@ MienError
 │   └── RecipeInvalid
 ├── FailedPrecondition          it may work once something else has changed
 │   ├── BundleInvalid           a file of a bundle is missing, changed or of a newer format
+│   ├── RunInvalid              a run of mien-train is missing or damaged
 │   ├── DataDirectoryLocked
 │   ├── StoreInvalid            the galleries' database is damaged or of a newer schema
 │   ├── AddressInUse
@@ -84,6 +85,10 @@ class FailedPrecondition(MienError):
 
 class BundleInvalid(FailedPrecondition):
     reason = "BUNDLE_INVALID"
+
+
+class RunInvalid(FailedPrecondition):
+    reason = "RUN_INVALID"
 
 
 class DataDirectoryLocked(FailedPrecondition):

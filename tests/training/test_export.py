@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mien.errors import BundleInvalid, DatasetInvalid, ModelNotFound, OutputExists
+from mien.errors import BundleInvalid, DatasetInvalid, OutputExists, RunInvalid
 from mien.model.bundle import load
 from mien.model.embedder import Embedder
 from mien.model.pipeline import Pipeline
@@ -82,7 +82,7 @@ def test_a_bundle_that_is_there_is_kept(run: Path, sealed: Export) -> None:
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFound, match="holds no run"):
+    with pytest.raises(RunInvalid, match="holds no run"):
         export(tmp_path, tmp_path / "out", "x", "x")
     assert not (tmp_path / "out").exists()
 

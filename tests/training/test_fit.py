@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mien.errors import DatasetInvalid, ModelNotFound, OutputExists, RecipeInvalid
+from mien.errors import DatasetInvalid, OutputExists, RecipeInvalid, RunInvalid
 from mien_training import checkpoint
 from mien_training.config import Batches, Recipe
 from mien_training.data import load
@@ -187,15 +187,15 @@ def test_a_refusal_writes_nothing(folder: Path, recipe: Recipe, tmp_path: Path) 
 
 
 def test_a_folder_that_is_no_run_is_refused(out: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFound, match=r"holds no run: there is no checkpoint\.pt"):
+    with pytest.raises(RunInvalid, match=r"holds no run: there is no checkpoint\.pt"):
         load_run(tmp_path)
     whole = (out / "checkpoint.pt").read_bytes()
     for content in (b"", b"text", whole[: len(whole) // 2]):
         (tmp_path / "checkpoint.pt").write_bytes(content)
-        with pytest.raises(ModelNotFound, match=r"checkpoint\.pt is damaged; delete"):
+        with pytest.raises(RunInvalid, match=r"checkpoint\.pt is damaged; delete"):
             load_run(tmp_path)
     torch.save({"epoch": 1}, tmp_path / "checkpoint.pt")
-    with pytest.raises(ModelNotFound, match="not written by this version"):
+    with pytest.raises(RunInvalid, match="not written by this version"):
         load_run(tmp_path)
 
 

@@ -9,7 +9,7 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 
-from mien.errors import ModelNotFound
+from mien.errors import RunInvalid
 from mien_training.config import Recipe
 
 FILE = "checkpoint.pt"
@@ -63,18 +63,18 @@ class Checkpoint:
 def load(folder: Path) -> Checkpoint:
     """Read the checkpoint of a run.
 
-    Raises ModelNotFound: there is none, or it is damaged or of another version of the format.
+    Raises RunInvalid: there is none, or it is damaged or of another version of the format.
     """
     path = folder / FILE
     if not path.is_file():
-        raise ModelNotFound(f"{folder} holds no run: there is no {FILE} in it")
+        raise RunInvalid(f"{folder} holds no run: there is no {FILE} in it")
     try:
         content = _read(path)
     except (OSError, RuntimeError, UnpicklingError, BadZipFile):
-        raise ModelNotFound(f"{path} is damaged; delete {folder} and fit again") from None
+        raise RunInvalid(f"{path} is damaged; delete {folder} and fit again") from None
     expected = {field.name for field in fields(Checkpoint)}
     if not isinstance(content, dict) or set(content) != expected:
-        raise ModelNotFound(f"{path} was not written by this version of mien-train; fit again")
+        raise RunInvalid(f"{path} was not written by this version of mien-train; fit again")
     return Checkpoint(**content)
 
 

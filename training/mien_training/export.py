@@ -41,7 +41,7 @@ def export(folder: Path, out: Path, name: str, license_: str, data: Path | None 
 
     `data` is where the run's folder of people is now, if it has moved.
 
-    Raises OutputExists, ModelNotFound (no run), DatasetInvalid (the pictures are not those of the
+    Raises OutputExists, RunInvalid (no run), DatasetInvalid (the pictures are not those of the
     run) and BundleInvalid (the bundle's vectors are not those of the network).
     """
     with bundles.staged(out) as staging:

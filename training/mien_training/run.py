@@ -28,7 +28,7 @@ class Run:
 def load_run(folder: Path) -> Run:
     """Load a run that `fit` wrote.
 
-    Raises ModelNotFound: the folder holds no run, or its checkpoint is damaged.
+    Raises RunInvalid: the folder holds no run, or its checkpoint is damaged.
     """
     saved = checkpoint.load(folder)
     recipe = saved.parsed_recipe()

@@ -8,11 +8,11 @@ from mien.errors import MienError
 
 
 class Group(click.Group):
-    """Commands that end with exit status 2 and the message when they raise a MienError."""
+    """Commands that end with exit status 2 and the message of a MienError or an OSError."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except MienError as error:
+        except (MienError, OSError) as error:
             click.echo(f"{ctx.command_path}: {error}", err=True)
             ctx.exit(2)

@@ -1,6 +1,7 @@
 """Error rates by threshold, measured on people whom the network never learned from."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -73,18 +74,23 @@ def calibrate(
 
     The smallest FMR that is supported follows from the rule of three on impostor comparisons. The
     upper ends of the 95 % intervals come from resampling people, since comparisons of one person
-    depend on each other (Bolle et al. 2004, the subsets bootstrap); none is below the smallest FMR
-    that is supported, since seeing no error is no proof that there are none.
+    depend on each other (Bolle et al. 2004, the subsets bootstrap). None is below the rule of three
+    on pairs of people: a few people may happen to have no doubles among them, and resampling those
+    few never shows one.
     """
     comparisons = cross_compare(vectors, people)
     smallest = min(1.0, RULE_OF_THREE / len(comparisons.impostor))
     thresholds = _thresholds(comparisons, smallest)
-    upper = _fmr_upper95(vectors, people, thresholds, seed)
+    identities = len(np.unique(people))
+    upper = np.maximum(
+        _fmr_upper95(vectors, people, thresholds, seed),
+        min(1.0, RULE_OF_THREE / math.comb(identities, 2)),
+    )
     curve = [
         CurvePoint(
             threshold=t,
             fmr=comparisons.fmr(t),
-            fmr_upper95=max(float(u), smallest),
+            fmr_upper95=float(u),
             fnmr=comparisons.fnmr(t),
         )
         for t, u in zip(thresholds, upper, strict=True)
@@ -92,7 +98,7 @@ def calibrate(
     return Calibration(
         calibration_id=_identity(model_fingerprint, comparisons),
         model_fingerprint=model_fingerprint,
-        identities=len(np.unique(people)),
+        identities=identities,
         genuine_comparisons=len(comparisons.genuine),
         impostor_comparisons=len(comparisons.impostor),
         smallest_supported_fmr=smallest,
