@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mien_training.config import Recipe
+from mien_training.config.recipe import Recipe
 from mien_training.loading import load_recipe
 
 TOML = """

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mien_training.augment import Augmenter
-from mien_training.config import Augmentation, Crop
+from mien_training.config.augmentation import Augmentation
+from mien_training.config.recipe import Crop
 from mien_training.data import Images
 from tests.faces import SIDE, picture
 

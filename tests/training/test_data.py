@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.errors import DatasetInvalid
-from mien_training.config import Crop
+from mien_training.config.recipe import Crop
 from mien_training.data import load, split
 from tests.faces import encoded, folder_of_people
 

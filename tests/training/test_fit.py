@@ -10,7 +10,7 @@ import torch
 
 from mien.errors import DatasetInvalid, OutputExists, RecipeInvalid, RunInvalid
 from mien_training import checkpoint
-from mien_training.config import Batches, Recipe
+from mien_training.config.recipe import Batches, Recipe
 from mien_training.data import load
 from mien_training.embed import embed
 from mien_training.fit import fit

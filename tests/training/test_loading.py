@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from mien.errors import RecipeInvalid
-from mien_training.config import Cnn, Recipe, Residual, Settings
+from mien_training.config.networks import Cnn, Residual
+from mien_training.config.recipe import Recipe
+from mien_training.config.table import Settings
 from mien_training.loading import load_recipe, shipped
 from tests.training.recipes import TOML, small
 

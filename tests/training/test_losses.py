@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mien_training.config import (
+from mien_training.config.losses import (
     BatchAll,
     BatchHard,
     Center,

@@ -7,7 +7,7 @@ import torch
 
 from mien_training import networks, optimiser
 from mien_training.average import MovingAverage
-from mien_training.config import AdamW, Optimiser, Sgd
+from mien_training.config.optimisation import AdamW, Optimiser, Sgd
 from mien_training.losses import WeightedSum
 from tests.training.recipes import small
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.errors import RecipeInvalid
-from mien_training.config import Batches
+from mien_training.config.recipe import Batches
 from mien_training.data import Labels
 from mien_training.sampling import Rows, Sampler
 

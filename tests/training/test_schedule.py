@@ -2,7 +2,7 @@
 
 import pytest
 
-from mien_training.config import Constant, Cosine
+from mien_training.config.optimisation import Constant, Cosine
 from mien_training.schedule import factor
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mien_training.config import Augmentation, Crop
+from mien_training.config.augmentation import Augmentation
+from mien_training.config.recipe import Crop
 from mien_training.data import Images
 
 # Before the import: albumentations asks the network for its newest version otherwise.

@@ -10,7 +10,7 @@ from zipfile import BadZipFile, ZipFile
 import torch
 
 from mien.errors import RunInvalid
-from mien_training.config import Recipe
+from mien_training.config.recipe import Recipe
 
 FILE = "checkpoint.pt"
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mien.dataset import Person, read, scan
 from mien.errors import DatasetInvalid
 from mien.vision.crops import crop
-from mien_training.config import Crop
+from mien_training.config.recipe import Crop
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 """uint8 [N, H, W, 3], RGB."""

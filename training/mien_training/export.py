@@ -15,7 +15,7 @@ from mien.matching.calibration import calibrate as measure
 from mien.model import bundle as bundles
 from mien.model.bundle import Bundle, Draft, Golden, InputSpec
 from mien.model.embedder import Embedder
-from mien_training.config import Crop
+from mien_training.config.recipe import Crop
 from mien_training.data import Crops, Images, load
 from mien_training.embed import embed
 from mien_training.networks.embedding import EmbeddingNetwork

@@ -17,7 +17,7 @@ from mien_training.augment import Augmenter
 from mien_training.average import MovingAverage
 from mien_training.batches import Batch, Batches
 from mien_training.checkpoint import Checkpoint
-from mien_training.config import Recipe
+from mien_training.config.recipe import Recipe
 from mien_training.data import Crops, load, split
 from mien_training.embed import embed
 from mien_training.losses import WeightedSum

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mien.errors import RecipeInvalid
-from mien_training.config import Recipe
+from mien_training.config.recipe import Recipe
 
 Tables: TypeAlias = dict[str, Any]
 Location: TypeAlias = tuple[int | str, ...]

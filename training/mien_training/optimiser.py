@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from torch import nn, optim
 
-from mien_training.config import AdamW, Optimiser, Sgd
+from mien_training.config.optimisation import AdamW, Optimiser, Sgd
 
 
 def build(recipe: Optimiser, modules: Iterable[nn.Module]) -> optim.Optimizer:

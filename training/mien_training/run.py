@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien_training import checkpoint
-from mien_training.config import Recipe
+from mien_training.config.recipe import Recipe
 from mien_training.networks import build
 from mien_training.networks.embedding import EmbeddingNetwork
 

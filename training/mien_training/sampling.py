@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mien.errors import RecipeInvalid
-from mien_training.config import Batches
+from mien_training.config.recipe import Batches
 from mien_training.data import Labels
 
 Rows: TypeAlias = Labels

@@ -2,7 +2,7 @@
 
 import math
 
-from mien_training.config import Constant, Cosine, Schedule
+from mien_training.config.optimisation import Constant, Cosine, Schedule
 
 
 def factor(recipe: Schedule, step: int, steps: int, steps_per_epoch: int) -> float:

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from mien_training.config import Losses
+from mien_training.config.losses import Losses
 from mien_training.losses.center import CenterLoss
 from mien_training.losses.softmax import SoftmaxLoss
 from mien_training.losses.term import Term

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mien_training.config import Center
+from mien_training.config.losses import Center
 from mien_training.losses.term import Term
 
 

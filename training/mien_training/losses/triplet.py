@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mien_training.config import BatchAll, BatchHard, SemiHard, Triplet
+from mien_training.config.losses import BatchAll, BatchHard, SemiHard, Triplet
 from mien_training.losses.term import Term
 from mien_training.mining import Selector, active_share, batch_all, batch_hard, semi_hard
 

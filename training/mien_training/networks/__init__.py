@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from mien_training.config import Cnn, Recipe, Residual
+from mien_training.config.networks import Cnn, Residual
+from mien_training.config.recipe import Recipe
 from mien_training.networks.cnn import PlainNetwork
 from mien_training.networks.embedding import EmbeddingNetwork
 from mien_training.networks.residual import ResidualNetwork

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from mien_training.config import Activation
+from mien_training.config.networks import Activation
 
 LEAK = 0.01
 """Slope of a leaky ReLU below 0 (Maas et al. 2013)."""

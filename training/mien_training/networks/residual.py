@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from mien_training.config import Crop, Residual
+from mien_training.config.networks import Residual
+from mien_training.config.recipe import Crop
 from mien_training.networks.layers import activation, convolution, embedding_head, initialise
 
 

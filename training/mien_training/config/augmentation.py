@@ -1,0 +1,83 @@
+"""What happens to a training picture."""
+
+from pydantic import Field
+
+from mien_training.config.table import Probability, Settings, Share
+
+
+class Flip(Settings):
+    """Mirror left and right."""
+
+    probability: Probability = 0.5
+
+
+class Rotation(Settings):
+    """Turn about the middle; the corners are filled by reflection."""
+
+    probability: Probability = 0.5
+    degrees: float = Field(default=10.0, gt=0, le=180)
+    """The most, either way."""
+
+
+class Shift(Settings):
+    """Move and scale; what comes in from outside is filled by reflection."""
+
+    probability: Probability = 0.5
+    distance: float = Field(default=0.05, ge=0, le=0.5)
+    """The most, either way, as a share of the side."""
+    scale: Share = 0.1
+    """The most that the picture shrinks or grows, as a share of its size."""
+
+
+class RandomCrop(Settings):
+    """Keep a part of the picture and scale it back."""
+
+    probability: Probability = 0.5
+    smallest: float = Field(default=0.8, gt=0, le=1)
+    """The least area that is kept, as a share of the picture."""
+
+
+class ColourShift(Settings):
+    """Change brightness, saturation and hue."""
+
+    probability: Probability = 0.5
+    brightness: Share = 0.2
+    saturation: Share = 0.2
+    hue: float = Field(default=0.02, ge=0, le=0.5)
+    """As a share of the colour circle."""
+
+
+class Noise(Settings):
+    """Add Gaussian noise, the same to all three channels."""
+
+    probability: Probability = 0.5
+    deviation: float = Field(default=0.04, gt=0, le=1)
+    """The most; 1 is the range from black to white."""
+
+
+class InformationLoss(Settings):
+    """Blot out one rectangle (Zhong et al. 2017, random erasing; DeVries and Taylor 2017)."""
+
+    probability: Probability = 0.5
+    largest: float = Field(default=0.3, gt=0, le=1)
+    """The longest side of the rectangle, as a share of the picture's."""
+
+
+class Contrast(Settings):
+    """Strengthen or weaken the contrast."""
+
+    probability: Probability = 0.5
+    strength: float = Field(default=0.3, gt=0, lt=1)
+
+
+class Augmentation(Settings):
+    """What happens to a training picture, in this order. A table that is not there is off."""
+
+    flip: Flip | None = None
+    rotation: Rotation | None = None
+    shift: Shift | None = None
+    random_crop: RandomCrop | None = None
+    colour_shift: ColourShift | None = None
+    contrast: Contrast | None = None
+    noise: Noise | None = None
+    information_loss: InformationLoss | None = None

@@ -1,0 +1,84 @@
+"""A whole recipe.
+
+A recipe is a TOML file. `mien_training.loading` reads one and turns what pydantic refuses into a
+sentence. To add a network, a head, an optimiser or a schedule, write its model in the file of its
+noun, name it in its union there, and give it a case where its room builds it; to add a loss, write
+its model and name it as a field of `Losses`. A model has the same name as the key it is chosen by.
+"""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from mien_training.config.augmentation import Augmentation, Flip
+from mien_training.config.losses import Losses
+from mien_training.config.networks import Cnn, Network
+from mien_training.config.optimisation import Cosine, Optimiser, Schedule, Sgd
+from mien_training.config.table import Count, Settings, Share
+
+
+class Crop(Settings):
+    """The size of the pictures that the network sees."""
+
+    height: int = Field(default=112, ge=16, le=1024)
+    """Pixels. 112 is the usual size of a face crop (Deng et al. 2019, ArcFace)."""
+    width: int = Field(default=112, ge=16, le=1024)
+    """Pixels."""
+
+
+class Batches(Settings):
+    """P people with K pictures each (Hermans et al. 2017, "In Defense of the Triplet Loss")."""
+
+    people: int = Field(default=16, ge=2)
+    """P, different people in a batch; 18 in Hermans et al."""
+    pictures: int = Field(default=4, ge=1)
+    """K, pictures of each; 4 in Hermans et al."""
+
+
+class Recipe(Settings):
+    """Everything that decides what `mien-train fit` learns, besides the folder of people."""
+
+    seed: int = Field(default=1, ge=0, lt=2**32)
+    """Of the split, the first weights, the batches and the augmentation."""
+    epochs: Count = 40
+    """In each of them every picture of training occurs."""
+    validation_people: Share = 0.2
+    """Share of the people who are never trained on; they watch the training and calibrate later."""
+    validate_every: Count = 10
+    """Epochs between two measurements on the people of validation; the last epoch always is."""
+    checkpoint_every: Count = 10
+    """Epochs between two checkpoints; the last epoch always is one."""
+    threads: int = Field(default=0, ge=0)
+    """Of torch; 0 leaves it to torch. A small network learns faster on 1, and the same on any."""
+    dimension: Count = 128
+    """Of an embedding; 128 in FaceNet."""
+    flip_embedding: bool = True
+    """Embed the crop and its mirror image and take their mean direction; not while training."""
+    ema_decay: Share = 0.0
+    """Keep a moving average of the weights with this decay a step and use that; 0 is off."""
+    crop: Crop = Crop()
+    batches: Batches = Batches()
+    augmentation: Augmentation = Augmentation(flip=Flip())
+    network: Network = Cnn(kind="cnn")
+    losses: Losses
+    optimiser: Optimiser = Sgd(kind="sgd")
+    schedule: Schedule = Cosine(kind="cosine")
+
+    @model_validator(mode="after")
+    def _halvings(self) -> Self:
+        side = min(self.crop.height, self.crop.width)
+        if isinstance(self.network, Cnn) and side < 2 ** len(self.network.channels):
+            raise ValueError(
+                f"network.channels has {len(self.network.channels)} blocks, and a side of {side} "
+                "pixels cannot be halved so often; take blocks away or a larger crop"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if self.losses.triplet and self.batches.pictures < 2:
+            raise ValueError(
+                "batches.pictures is 1, but losses.triplet needs two pictures of a person in a "
+                "batch; set it to 2 or more"
+            )
+        return self
