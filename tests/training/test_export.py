@@ -64,6 +64,16 @@ def test_the_bundle_tells_where_it_comes_from(sealed: Export) -> None:
     assert "CC0-1.0" in card
 
 
+def test_exported_again_it_is_the_same_model_and_names_no_folder_of_its_maker(
+    run: Path, sealed: Export, tmp_path: Path
+) -> None:
+    again = export(run, tmp_path / "again", "other name", "MIT")
+    assert again.bundle.manifest.fingerprint == sealed.bundle.manifest.fingerprint
+    network = sealed.bundle.network.read_bytes()
+    assert str(Path(sealing.__file__).parent).encode() not in network
+    assert b"stack_trace" not in network
+
+
 def test_golden_crops_show_nobody(run: Path, sealed: Export) -> None:
     golden = sealed.bundle.golden.crops
     again = sealing._golden_crops(load_run(run).recipe.crop)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
 from mien.errors import BundleInvalid, DatasetInvalid
 from mien.matching.calibration import Calibration
@@ -77,6 +78,8 @@ def to_onnx(network: EmbeddingNetwork, crop: Crop) -> bytes:
         )
     if program is None:
         raise BundleInvalid("torch exported no program; is onnxscript installed?")
+    # The exporter notes where its source files lie: private, and another fingerprint elsewhere.
+    ClearMetadataAndDocStringPass()(program.model)
     return program.model_proto.SerializeToString()
 
 

@@ -27,7 +27,6 @@ STYLE: dict[Any, Any] = {
     "axes.labelcolor": BLACK,
     "xtick.color": "#555555",
     "ytick.color": "#555555",
-    "legend.frameon": False,
     "svg.fonttype": "path",
     "svg.hashsalt": "mien",
 }
@@ -46,7 +45,7 @@ def histogram(comparisons: Comparisons, threshold: float) -> str:
     axes.axvline(threshold, color=BLACK, linestyle="--", linewidth=1.2)
     axes.text(threshold, axes.get_ylim()[1], f" threshold {threshold:.2f}", va="top", color=BLACK)
     axes.set(xlabel="similarity (cosine)", ylabel="density", yticks=[])
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper left", frameon=False)
     return _svg(figure)
 
 
@@ -72,7 +71,7 @@ def det(curves: Mapping[str, Comparisons]) -> str:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda rate, _: f"{100 * rate:g}%")
     axes.grid(which="major", color="#EEEEEE")
-    axes.legend(loc="lower left")
+    axes.legend(loc="lower left", frameon=False)
     return _svg(figure)
 
 
