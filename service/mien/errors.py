@@ -15,6 +15,7 @@ MienError
 │   ├── RunInvalid              a run of mien-train is missing or damaged
 │   ├── DataDirectoryLocked
 │   ├── StoreInvalid            the galleries' database is damaged or of a newer schema
+│   ├── StorageFull
 │   ├── AddressInUse
 │   ├── ModelMismatch
 │   ├── NotCalibrated
@@ -97,6 +98,10 @@ class DataDirectoryLocked(FailedPrecondition):
 
 class StoreInvalid(FailedPrecondition):
     reason = "STORE_INVALID"
+
+
+class StorageFull(FailedPrecondition):
+    reason = "STORAGE_FULL"
 
 
 class AddressInUse(FailedPrecondition):

@@ -1,5 +1,7 @@
+import contextlib
 import io
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -28,11 +30,58 @@ def test_grey_pictures_get_three_equal_channels() -> None:
     assert (pixels == 77).all()
 
 
-def test_exif_orientation_turns_a_picture_upright() -> None:
-    wide = Image.new("RGB", (4, 2), "red")
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation_shows_the_same_upright_picture(orientation: int) -> None:
+    upright = Image.new("RGB", (32, 16), "black")
+    upright.paste("white", (0, 0, 16, 8))
+    stored = {
+        1: upright,
+        2: upright.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        3: upright.transpose(Image.Transpose.ROTATE_180),
+        4: upright.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
+        5: upright.transpose(Image.Transpose.TRANSPOSE),
+        6: upright.transpose(Image.Transpose.ROTATE_90),
+        7: upright.transpose(Image.Transpose.TRANSVERSE),
+        8: upright.transpose(Image.Transpose.ROTATE_270),
+    }[orientation]
     exif = Image.Exif()
-    exif[0x0112] = 6
-    assert decode(_pillow(wide, "JPEG", exif=exif)).shape == (4, 2, 3)
+    exif[0x0112] = orientation
+    pixels = decode(_pillow(stored, "PNG", exif=exif))
+    np.testing.assert_array_equal(pixels, np.asarray(upright))
+
+
+@pytest.mark.parametrize("form", ["PNG", "PPM"])
+def test_sixteen_bits_keep_their_upper_eight(form: str) -> None:
+    ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    if form == "PNG":
+        content = _pillow(Image.fromarray(ramp), form)
+    else:
+        content = b"P5\n256 256\n65535\n" + ramp.astype(">u2").tobytes()
+    pixels = decode(content)
+    np.testing.assert_array_equal(pixels[:, :, 0], ramp >> 8)
+    assert (pixels == pixels[:, :, :1]).all()
+
+
+def test_floating_point_pixels_are_refused() -> None:
+    content = b"Pf\n2 2\n-1.0\n" + np.ones(4, "<f4").tobytes()
+    with pytest.raises(ImageUndecodable, match="floating-point"):
+        decode(content)
+
+
+def test_files_that_were_altered_at_random_are_decoded_or_refused() -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x8769] = 6, "maker", {0x9003: "2026:01:01 00:00:00"}
+    random = np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow tells of what it passes over
+        for form in ("JPEG", "PNG", "WEBP"):
+            good = _pillow(Image.fromarray(picture(1, 1)), form, exif=exif)
+            for _ in range(400):
+                content = bytearray(good)
+                for place in random.integers(len(content) // 2, size=4):
+                    content[place] = random.integers(256)
+                with contextlib.suppress(ImageUndecodable, ImageTooLarge):
+                    assert decode(bytes(content)).dtype == np.uint8
 
 
 def test_an_animation_gives_its_first_frame() -> None:
@@ -80,6 +129,8 @@ def test_pixels_are_limited_before_they_are_decoded() -> None:
         decode(_bomb(50_000, 50_000), Limits())
     with pytest.raises(ImageTooLarge, match="7000×7000"):
         decode(_bomb(7000, 7000), Limits())
+    with pytest.raises(ImageTooLarge, match="20,000 on a side"):
+        decode(_bomb(1, 30_000), Limits())
 
 
 def _pillow(image: Image.Image, form: str, **options: object) -> bytes:

@@ -1,10 +1,11 @@
 """Opening the SQLite file so that it loses nothing and keeps nothing that was deleted."""
 
 import sqlite3
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from mien.errors import StoreInvalid
+from mien.errors import DataDirectoryLocked, MienError, StorageFull, StoreInvalid
 from mien.gallery.schema import migrate
 
 BUSY_SECONDS = 2.0
@@ -24,22 +25,38 @@ def connect(path: Path) -> sqlite3.Connection:
 
     The connection may go from thread to thread, one at a time.
 
-    Raises StoreInvalid: no database, damaged, or written by a newer mien.
+    Raises StoreInvalid (no database, damaged, or written by a newer mien), DataDirectoryLocked and
+    StorageFull.
     """
-    try:
+    with translated(path), ExitStack() as undo:
         path.touch(mode=0o600)  # SQLite gives its log the same mode
-        with ExitStack() as undo:
-            connection = undo.enter_context(closing(_open(path)))
-            for pragma in PRAGMAS:
-                connection.execute(f"PRAGMA {pragma}")
-            migrate(connection, path)
-            undo.pop_all()
-            return connection
+        connection = undo.enter_context(closing(_open(path)))
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        migrate(connection, path)
+        undo.pop_all()
+        return connection
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """What SQLite and the file system refuse in the block, as ours, by SQLite's result codes."""
+    try:
+        yield
     except (sqlite3.DatabaseError, OSError) as error:
-        raise StoreInvalid(
-            f"{path} cannot be used as the database of galleries: {error}; "
-            "restore it from a copy, or choose another data directory"
-        ) from error
+        raise _translation(path, error) from error
+
+
+def _translation(path: Path, error: Exception) -> MienError:
+    match getattr(error, "sqlite_errorcode", None):
+        case sqlite3.SQLITE_FULL:
+            return StorageFull(f"no space is left for {path}; nothing was changed; make room")
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return DataDirectoryLocked(f"another process uses {path}; end that process")
+    return StoreInvalid(
+        f"{path} cannot be used as the database of galleries: {error}; "
+        "restore it from a copy, or choose another data directory"
+    )
 
 
 def _open(path: Path) -> sqlite3.Connection:

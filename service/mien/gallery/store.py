@@ -18,7 +18,7 @@ from mien.errors import (
     SubjectNotFound,
 )
 from mien.gallery import slots
-from mien.gallery.database import connect
+from mien.gallery.database import connect, translated
 from mien.gallery.ids import suggestion
 from mien.gallery.records import Deletion, Enrolled, GalleryInfo, Sample
 from mien.matching.metrics import Vectors
@@ -100,7 +100,7 @@ class Store:
 
     def gallery(self, gallery_id: str) -> GalleryInfo:
         """Raises GalleryNotFound."""
-        with self._lock:
+        with self._reading():
             row = self._connection.execute(INFO + " WHERE gallery_id = ?", (gallery_id,)).fetchone()
             if row is None:
                 raise self._unknown_gallery(gallery_id)
@@ -108,7 +108,7 @@ class Store:
 
     def galleries(self, after: str, limit: int) -> list[GalleryInfo]:
         """At most `limit` galleries with ids above `after`, in order of id."""
-        with self._lock:
+        with self._reading():
             rows = self._connection.execute(
                 INFO + " WHERE gallery_id > ? ORDER BY gallery_id LIMIT ?", (after, limit)
             ).fetchall()
@@ -153,7 +153,7 @@ class Store:
 
         Raises GalleryNotFound and SubjectNotFound.
         """
-        with self._lock:
+        with self._reading():
             subject = self._known_subject(self._key(gallery_id), subject_id)
             rows = self._connection.execute(
                 "SELECT vector FROM samples JOIN vectors USING (slot) WHERE subject = ?"
@@ -186,12 +186,17 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._connection as connection:
+        with self._lock, translated(self._path), self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._lock, translated(self._path):
+            yield
+
     def _checkpoint(self) -> bool:
-        with self._lock:
+        with self._reading():
             row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return bool(row[0] == 0)
 
@@ -262,7 +267,7 @@ class Store:
         return Removed(keys, Deletion(len(keys), self._grow(gallery)))
 
     def _batch(self, gallery_id: str, after: int) -> Batch | None:
-        with self._lock:
+        with self._reading():
             rows = self._connection.execute(
                 "SELECT samples.key, subject_id, sample_id, vector FROM samples"
                 " JOIN subjects ON subjects.key = subject JOIN vectors USING (slot)"

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14mien/v1/reason.proto\x12\x07mien.v1*\xcd\x03\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18REASON_IMAGE_UNDECODABLE\x10\x01\x12\x1a\n\x16REASON_IMAGE_TOO_LARGE\x10\x02\x12\x19\n\x15REASON_MODEL_MISMATCH\x10\x0f\x12\x1c\n\x18REASON_INVALID_EMBEDDING\x10\x10\x12\x1a\n\x16REASON_INVALID_REQUEST\x10 \x12\x15\n\x11REASON_INVALID_ID\x10!\x12\x1c\n\x18REASON_GALLERY_NOT_FOUND\x10\"\x12\x1c\n\x18REASON_SUBJECT_NOT_FOUND\x10#\x12\x1a\n\x16REASON_MODEL_NOT_FOUND\x10$\x12\x19\n\x15REASON_GALLERY_EXISTS\x10%\x12\x19\n\x15REASON_NOT_CALIBRATED\x10&\x12&\n\"REASON_UNSUPPORTED_OPERATING_POINT\x10\'\x12\x13\n\x0fREASON_INTERNAL\x10(\x12 \n\x1cREASON_DATA_DIRECTORY_LOCKED\x10)\x12\x18\n\x14REASON_STORE_INVALID\x10*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14mien/v1/reason.proto\x12\x07mien.v1*\xe6\x03\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18REASON_IMAGE_UNDECODABLE\x10\x01\x12\x1a\n\x16REASON_IMAGE_TOO_LARGE\x10\x02\x12\x19\n\x15REASON_MODEL_MISMATCH\x10\x0f\x12\x1c\n\x18REASON_INVALID_EMBEDDING\x10\x10\x12\x1a\n\x16REASON_INVALID_REQUEST\x10 \x12\x15\n\x11REASON_INVALID_ID\x10!\x12\x1c\n\x18REASON_GALLERY_NOT_FOUND\x10\"\x12\x1c\n\x18REASON_SUBJECT_NOT_FOUND\x10#\x12\x1a\n\x16REASON_MODEL_NOT_FOUND\x10$\x12\x19\n\x15REASON_GALLERY_EXISTS\x10%\x12\x19\n\x15REASON_NOT_CALIBRATED\x10&\x12&\n\"REASON_UNSUPPORTED_OPERATING_POINT\x10\'\x12\x13\n\x0fREASON_INTERNAL\x10(\x12 \n\x1cREASON_DATA_DIRECTORY_LOCKED\x10)\x12\x18\n\x14REASON_STORE_INVALID\x10*\x12\x17\n\x13REASON_STORAGE_FULL\x10+b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mien.v1.reason_pb2', _globa
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REASON']._serialized_start=34
-  _globals['_REASON']._serialized_end=495
+  _globals['_REASON']._serialized_end=520
 # @@protoc_insertion_point(module_scope)

@@ -54,6 +54,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """Another process uses the galleries' files, so that deleted bytes are not gone from them yet."""
     REASON_STORE_INVALID: _Reason.ValueType  # 42
     """The galleries' database is damaged."""
+    REASON_STORAGE_FULL: _Reason.ValueType  # 43
+    """No space is left on the disk of the galleries; nothing was changed."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why something was refused. The closed list: `google.rpc.ErrorInfo.reason` carries the name
@@ -92,4 +94,6 @@ REASON_DATA_DIRECTORY_LOCKED: Reason.ValueType  # 41
 """Another process uses the galleries' files, so that deleted bytes are not gone from them yet."""
 REASON_STORE_INVALID: Reason.ValueType  # 42
 """The galleries' database is damaged."""
+REASON_STORAGE_FULL: Reason.ValueType  # 43
+"""No space is left on the disk of the galleries; nothing was changed."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

@@ -1,13 +1,13 @@
 """Bytes to upright RGB pixels."""
 
 import io
-import warnings
+import struct
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from mien.errors import ImageTooLarge, ImageUndecodable
 
@@ -27,15 +27,33 @@ class Limits:
 
     max_bytes: int = 10 * 2**20
     max_pixels: int = 40_000_000
+    max_side: int = 20_000
+    """A line of 40 million pixels in a few thousand bytes takes seconds to decode."""
 
 
 DEFAULT_LIMITS = Limits()
+
+_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, TypeError, struct.error)
+"""What Pillow's codecs and its reading of EXIF raise for files that are cut or altered."""
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture of each EXIF orientation upright (Exif 2.32, tag 274)."""
 
 
 def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RGB:
     """Decode a picture, the first frame of an animated one, and turn it upright by its EXIF.
 
-    Returns uint8 [H, W, 3] RGB. Grey becomes three equal channels; transparency is dropped.
+    Returns uint8 [H, W, 3] RGB. Grey becomes three equal channels, 16 bits their upper 8;
+    transparency is dropped.
 
     Raises ImageTooLarge (more bytes or pixels than `limits`) and ImageUndecodable (empty,
     truncated, or none of FORMATS).
@@ -47,12 +65,9 @@ def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RGB:
             f"the picture has {len(content):,} bytes; at most {limits.max_bytes:,} are accepted"
         )
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of large pictures; `limits` is what decides here.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-                _check_pixels(picture.size, limits)
-                return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+            _check_pixels(picture.size, limits)
+            return _rgb(_upright(picture))
     except UnidentifiedImageError:
         raise ImageUndecodable(
             f"the {len(content):,} bytes are no JPEG, PNG, WebP, BMP or PNM picture"
@@ -61,15 +76,30 @@ def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RGB:
         raise ImageTooLarge(
             f"the picture has far more than {limits.max_pixels:,} pixels, the most that is accepted"
         ) from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow's codecs raise
+    except _DAMAGED as error:
         raise ImageUndecodable(f"the picture is damaged: {error}") from None
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _rgb(picture: Image.Image) -> RGB:
+    if picture.mode.startswith("I"):  # Pillow would cut 16 bits off at 255, so to white
+        grey = (np.asarray(picture) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if picture.mode == "F":
+        raise ImageUndecodable("the picture has floating-point pixels; save it with 8 bits")
+    return np.asarray(picture.convert("RGB"))
 
 
 def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
     width, height = size
     if width * height == 0:
         raise ImageUndecodable(f"the picture is {width}×{height} pixels")
-    if width * height > limits.max_pixels:
+    if width * height > limits.max_pixels or max(width, height) > limits.max_side:
         raise ImageTooLarge(
-            f"the picture is {width}×{height} pixels; at most {limits.max_pixels:,} are accepted"
+            f"the picture is {width}×{height} pixels; at most {limits.max_pixels:,} are accepted, "
+            f"and {limits.max_side:,} on a side"
         )
