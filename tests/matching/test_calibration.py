@@ -1,7 +1,10 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from mien.errors import UnsupportedOperatingPoint
 from mien.matching.calibration import Calibration, _fmr_upper95, calibrate
 from mien.matching.metrics import Vectors, cross_compare
 
@@ -46,11 +49,21 @@ def test_little_is_given_away_between_the_points_of_the_curve(calibration: Calib
         assert calibration.at_fmr(fmr).fmr > 0.8 * fmr
 
 
-def test_a_rate_beyond_the_data_is_refused_with_the_one_it_supports(
-    calibration: Calibration,
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda fields: fields["curve"].reverse(), "not in order of threshold"),
+        (lambda fields: fields.update(curve=fields["curve"][:1]), "ends before the smallest FMR"),
+        (lambda fields: fields["curve"][0].update(fmr=float("nan")), "finite"),
+    ],
+)
+def test_a_curve_that_cannot_be_right_is_refused(
+    calibration: Calibration, change: Callable[[dict[str, Any]], object], message: str
 ) -> None:
-    with pytest.raises(UnsupportedOperatingPoint, match=r"FMR 1e-05 .* of 12 people, supports 0\."):
-        calibration.at_fmr(1e-5)
+    fields = calibration.model_dump()
+    change(fields)
+    with pytest.raises(ValidationError, match=message):
+        Calibration.model_validate(fields)
 
 
 def test_rates_at_any_similarity_are_never_understated(calibration: Calibration) -> None:

@@ -37,8 +37,8 @@ def test_the_rate_that_is_expected_keeps_what_was_asked_for(
     calibration: Calibration, comparisons: int
 ) -> None:
     decision = decide(TargetFPIR(0.5), calibration, comparisons)
-    assert decision.false_positive_rate is not None
-    assert decision.false_positive_rate <= 0.5
+    assert decision.measured is not None
+    assert best_of(decision.measured.fmr, comparisons) <= 0.5
 
 
 def test_the_rates_of_one_and_of_many_are_each_others_inverse() -> None:
@@ -52,9 +52,7 @@ def test_the_rates_of_one_and_of_many_are_each_others_inverse() -> None:
 
 def test_a_raw_threshold_is_taken_as_it_is(calibration: Calibration) -> None:
     assert decide(RawThreshold(0.4), calibration).measured == calibration.at_threshold(0.4)
-    uncalibrated = decide(RawThreshold(0.4), None)
-    assert uncalibrated.measured is None
-    assert uncalibrated.false_positive_rate is None
+    assert decide(RawThreshold(0.4), None).measured is None
 
 
 def test_a_similarity_at_the_threshold_is_accepted() -> None:
@@ -78,6 +76,11 @@ def test_a_rate_without_a_calibration_is_refused() -> None:
         decide(TargetFMR(0.01), None)
 
 
-def test_an_fpir_that_is_too_small_for_the_gallery_is_refused(calibration: Calibration) -> None:
-    with pytest.raises(UnsupportedOperatingPoint):
-        decide(TargetFPIR(0.01), calibration, 100_000)
+@pytest.mark.parametrize("comparisons", [1, 7, 300])
+def test_a_rate_beyond_the_data_is_refused_with_the_one_that_it_supports(
+    calibration: Calibration, comparisons: int
+) -> None:
+    strictest = best_of(calibration.smallest_supported_fmr, comparisons)
+    with pytest.raises(UnsupportedOperatingPoint, match=f"supports {strictest:.2g} and above"):
+        decide(TargetFPIR(strictest * 0.99), calibration, comparisons)
+    decide(TargetFPIR(strictest), calibration, comparisons)

@@ -3,12 +3,12 @@
 import hashlib
 import math
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mien.errors import UnsupportedOperatingPoint
 from mien.matching.metrics import Comparisons, Rates, Vectors, cross_compare
 
 POINTS_PER_DECADE = 16
@@ -22,7 +22,7 @@ RULE_OF_THREE = 3.0
 class CurvePoint(BaseModel):
     """What one threshold does."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     threshold: float
     fmr: float
@@ -33,7 +33,7 @@ class CurvePoint(BaseModel):
 class Calibration(BaseModel):
     """`calibration.json`. The curve is in order of threshold."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     calibration_id: str
     model_fingerprint: str
@@ -43,18 +43,17 @@ class Calibration(BaseModel):
     smallest_supported_fmr: float = Field(gt=0, le=1)
     curve: list[CurvePoint] = Field(min_length=1)
 
-    def at_fmr(self, fmr: float) -> CurvePoint:
-        """The lowest threshold whose measured FMR is at most `fmr`.
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        thresholds = [point.threshold for point in self.curve]
+        if thresholds != sorted(set(thresholds)):
+            raise ValueError("the curve is not in order of threshold")
+        if self.curve[-1].fmr > self.smallest_supported_fmr:
+            raise ValueError("the curve ends before the smallest FMR that is supported")
+        return self
 
-        Raises UnsupportedOperatingPoint if the data is too small to tell.
-        """
-        if fmr < self.smallest_supported_fmr:
-            raise UnsupportedOperatingPoint(
-                f"FMR {fmr:.2g} is asked for; the calibration, {self.impostor_comparisons:,} "
-                f"impostor comparisons of {self.identities} people, supports "
-                f"{self.smallest_supported_fmr:.2g} and above; ask for that, calibrate with more "
-                "people, or give a raw threshold"
-            )
+    def at_fmr(self, fmr: float) -> CurvePoint:
+        """The lowest threshold whose measured FMR is at most `fmr`, a supported one."""
         return next(point for point in self.curve if point.fmr <= fmr)
 
     def at_threshold(self, threshold: float) -> CurvePoint:
@@ -119,18 +118,19 @@ def _fmr_upper95(
     vectors: Vectors, people: npt.NDArray[np.int64], thresholds: Sequence[float], seed: int
 ) -> Rates:
     """Upper ends [T] of the 95 % intervals of FMR, by resampling people with replacement."""
-    _, person = np.unique(people, return_inverse=True)
-    count = int(person.max()) + 1
+    order = np.argsort(people, kind="stable")
+    similarities = vectors[order] @ vectors[order].T
+    sizes = np.unique(people, return_counts=True)[1]
+    starts, count = np.cumsum(sizes) - sizes, len(sizes)
     draws = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
     weights = np.stack([np.bincount(draw, minlength=count) for draw in draws]).astype(float)
-    similarities = vectors @ vectors.T
-    owner = np.eye(count)[person]
     between = 1 - np.eye(count)
-    compared = _weighted(owner.sum(0)[:, None] * owner.sum(0)[None] * between, weights)
+    compared = _weighted(np.outer(sizes, sizes) * between, weights)
     usable = compared > 0
     upper = []
     for threshold in thresholds:
-        matches = owner.T @ (similarities >= np.float32(threshold)) @ owner * between
+        by_row = np.add.reduceat(similarities >= np.float32(threshold), starts, 0, np.int32)
+        matches = np.add.reduceat(by_row, starts, 1) * between
         upper.append(np.quantile(_weighted(matches, weights)[usable] / compared[usable], 0.975))
     return np.array(upper)
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mien.errors import InvalidRequest, NotCalibrated
+from mien.errors import InvalidRequest, NotCalibrated, UnsupportedOperatingPoint
 from mien.matching.calibration import Calibration, CurvePoint
 
 
@@ -53,11 +53,6 @@ class Decision:
         """The rates of one comparison at the threshold."""
         return None if self.calibration is None else self.calibration.at_threshold(self.threshold)
 
-    @property
-    def false_positive_rate(self) -> float | None:
-        """Expected of the best of all comparisons: of a search of a gallery, the FPIR."""
-        return None if self.measured is None else best_of(self.measured.fmr, self.comparisons)
-
 
 def decide(policy: Policy, calibration: Calibration | None, comparisons: int = 1) -> Decision:
     """Find the threshold that a policy asks for, for the best of so many comparisons.
@@ -79,7 +74,15 @@ def decide(policy: Policy, calibration: Calibration | None, comparisons: int = 1
             "the bundle is not calibrated, so no error rate can be promised; "
             "calibrate it, or give a raw threshold"
         )
-    fmr = one_of(policy.rate, comparisons)
+    strictest = best_of(calibration.smallest_supported_fmr, comparisons)
+    if policy.rate < strictest:
+        raise UnsupportedOperatingPoint(
+            f"an error rate of {policy.rate:.2g} is asked for, in {comparisons} comparisons; the "
+            f"calibration, {calibration.impostor_comparisons:,} impostor comparisons of "
+            f"{calibration.identities} people, supports {strictest:.2g} and above; ask for that, "
+            "calibrate with more people, or give a raw threshold"
+        )
+    fmr = max(one_of(policy.rate, comparisons), calibration.smallest_supported_fmr)
     return Decision(calibration.at_fmr(fmr).threshold, calibration, comparisons)
 
 

@@ -12,6 +12,8 @@ from grpc_status import rpc_status
 from mien import errors
 
 DOMAIN = "mien"
+MAX_MESSAGE = 1000
+"""Characters of a message that travel: it repeats what the caller sent, and trailers are small."""
 
 CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
     errors.InvalidArgument: code_pb2.INVALID_ARGUMENT,
@@ -29,6 +31,7 @@ class ErrorInterceptor(grpc.ServerInterceptor):
     """Aborts a call with the status of the error that its handler raised.
 
     What is no MienError becomes INTERNAL with a fixed sentence; its trace goes to the log only.
+    A call whose caller has gone, or whose deadline passed in the queue, costs nothing more.
     """
 
     def intercept_service(
@@ -42,6 +45,8 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         behaviour = handler.unary_unary
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            if not context.is_active():
+                context.abort(grpc.StatusCode.CANCELLED, "nobody waits for the answer any more")
             try:
                 return behaviour(request, context)
             except errors.MienError as error:
@@ -59,7 +64,8 @@ def abort(context: grpc.ServicerContext, error: errors.MienError) -> NoReturn:
     """End the call with the error's code, message and `google.rpc.ErrorInfo`."""
     detail = any_pb2.Any()
     detail.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
-    status = status_pb2.Status(code=code_of(error), message=str(error), details=[detail])
+    message = str(error)[:MAX_MESSAGE]
+    status = status_pb2.Status(code=code_of(error), message=message, details=[detail])
     context.abort_with_status(rpc_status.to_status(status))
 
 

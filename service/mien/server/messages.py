@@ -9,7 +9,14 @@ from mien.errors import InvalidEmbedding, InvalidRequest, MienError, ModelMismat
 from mien.gallery.embedding import check_vector
 from mien.gallery.records import Deletion, GalleryInfo, Match, Sample
 from mien.matching.calibration import Calibration
-from mien.matching.decision import Decision, Policy, RawThreshold, TargetFMR, TargetFPIR
+from mien.matching.decision import (
+    Decision,
+    Policy,
+    RawThreshold,
+    TargetFMR,
+    TargetFPIR,
+    best_of,
+)
 from mien.matching.metrics import Vectors
 from mien.model.bundle import Bundle
 from mien.v1 import (
@@ -83,8 +90,8 @@ def write_decision(decision: Decision) -> decision_pb2.AppliedDecision:
         return message
     message.fmr = measured.fmr
     message.fmr_upper95 = measured.fmr_upper95
-    if decision.false_positive_rate is not None:
-        message.fpir_at_n = decision.false_positive_rate
+    message.fpir_at_n = best_of(measured.fmr, decision.comparisons)
+    message.fpir_upper95 = best_of(measured.fmr_upper95, decision.comparisons)
     message.calibration_id = calibration.calibration_id
     message.impostor_comparisons = calibration.impostor_comparisons
     message.identities = calibration.identities

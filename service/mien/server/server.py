@@ -52,22 +52,15 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.pipeline = Pipeline(bundle.load(settings.bundle), settings.threads)
-        self._galleries = Galleries(settings.data)
         self._health = health.HealthServicer()
         self._server = grpc.server(
             ThreadPoolExecutor(settings.workers, thread_name_prefix="mien"),
             interceptors=[ErrorInterceptor()],
             options=_OPTIONS,
         )
+        self.port = self._listen(settings.address)
+        self._galleries = Galleries(settings.data)
         self._add_services(settings)
-        try:
-            self.port = self._server.add_insecure_port(settings.address)
-        except RuntimeError:
-            self._galleries.close()
-            raise AddressInUse(
-                f"cannot listen on {settings.address}: it is in use or not this machine's; "
-                "choose another port (0 for any free one)"
-            ) from None
         self._server.start()
         for service in ("", *SERVICES):
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -92,6 +85,15 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _listen(self, address: str) -> int:
+        try:
+            return self._server.add_insecure_port(address)
+        except RuntimeError:
+            raise AddressInUse(
+                f"cannot listen on {address}: it is in use or not this machine's; "
+                "choose another port (0 for any free one)"
+            ) from None
 
     def _add_services(self, settings: Settings) -> None:
         pipeline, galleries, server = self.pipeline, self._galleries, self._server

@@ -101,6 +101,7 @@ class AppliedDecision(_message.Message):
     CALIBRATION_ID_FIELD_NUMBER: _builtins.int
     IMPOSTOR_COMPARISONS_FIELD_NUMBER: _builtins.int
     IDENTITIES_FIELD_NUMBER: _builtins.int
+    FPIR_UPPER95_FIELD_NUMBER: _builtins.int
     threshold: _builtins.float
     """Similarities at or above it match."""
     fmr: _builtins.float
@@ -121,6 +122,8 @@ class AppliedDecision(_message.Message):
     """Impostor comparisons behind `fmr`."""
     identities: _builtins.int
     """People behind `fmr`."""
+    fpir_upper95: _builtins.float
+    """Upper end of the 95 % interval of `fpir_at_n`."""
     def __init__(
         self,
         *,
@@ -132,10 +135,11 @@ class AppliedDecision(_message.Message):
         calibration_id: _builtins.str = ...,
         impostor_comparisons: _builtins.int = ...,
         identities: _builtins.int = ...,
+        fpir_upper95: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fmr", b"_fmr", "_fmr_upper95", b"_fmr_upper95", "_fpir_at_n", b"_fpir_at_n", "fmr", b"fmr", "fmr_upper95", b"fmr_upper95", "fpir_at_n", b"fpir_at_n"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fmr", b"_fmr", "_fmr_upper95", b"_fmr_upper95", "_fpir_at_n", b"_fpir_at_n", "_fpir_upper95", b"_fpir_upper95", "fmr", b"fmr", "fmr_upper95", b"fmr_upper95", "fpir_at_n", b"fpir_at_n", "fpir_upper95", b"fpir_upper95"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fmr", b"_fmr", "_fmr_upper95", b"_fmr_upper95", "_fpir_at_n", b"_fpir_at_n", "calibration_id", b"calibration_id", "fmr", b"fmr", "fmr_upper95", b"fmr_upper95", "fpir_at_n", b"fpir_at_n", "identities", b"identities", "impostor_comparisons", b"impostor_comparisons", "n", b"n", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fmr", b"_fmr", "_fmr_upper95", b"_fmr_upper95", "_fpir_at_n", b"_fpir_at_n", "_fpir_upper95", b"_fpir_upper95", "calibration_id", b"calibration_id", "fmr", b"fmr", "fmr_upper95", b"fmr_upper95", "fpir_at_n", b"fpir_at_n", "fpir_upper95", b"fpir_upper95", "identities", b"identities", "impostor_comparisons", b"impostor_comparisons", "n", b"n", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fmr: _TypeAlias = _typing.Literal["fmr"]  # noqa: Y015
     _WhichOneofArgType__fmr: _TypeAlias = _typing.Literal["_fmr", b"_fmr"]  # noqa: Y015
@@ -143,11 +147,15 @@ class AppliedDecision(_message.Message):
     _WhichOneofArgType__fmr_upper95: _TypeAlias = _typing.Literal["_fmr_upper95", b"_fmr_upper95"]  # noqa: Y015
     _WhichOneofReturnType__fpir_at_n: _TypeAlias = _typing.Literal["fpir_at_n"]  # noqa: Y015
     _WhichOneofArgType__fpir_at_n: _TypeAlias = _typing.Literal["_fpir_at_n", b"_fpir_at_n"]  # noqa: Y015
+    _WhichOneofReturnType__fpir_upper95: _TypeAlias = _typing.Literal["fpir_upper95"]  # noqa: Y015
+    _WhichOneofArgType__fpir_upper95: _TypeAlias = _typing.Literal["_fpir_upper95", b"_fpir_upper95"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fmr) -> _WhichOneofReturnType__fmr | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fmr_upper95) -> _WhichOneofReturnType__fmr_upper95 | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fpir_at_n) -> _WhichOneofReturnType__fpir_at_n | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fpir_upper95) -> _WhichOneofReturnType__fpir_upper95 | None: ...
 
 Global___AppliedDecision: _TypeAlias = AppliedDecision  # noqa: Y015
