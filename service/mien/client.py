@@ -151,6 +151,11 @@ class Client:
     def _translate(self, error: grpc.RpcError) -> errors.MienError:
         """The exception that the server's status stands for."""
         assert isinstance(error, grpc.Call)  # noqa: S101 - every RpcError of a call is one
+        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return errors.ImageTooLarge(
+                f"the request is too large for one message of {MAX_MESSAGE_BYTES:,} bytes "
+                f"({error.details()}); send smaller pictures, or embeddings"
+            )
         if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             return errors.ServerUnavailable(
                 f"no answer from {self.address} ({error.details()}); is `mien serve` running there?"

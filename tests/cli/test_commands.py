@@ -214,6 +214,36 @@ def test_a_bad_gallery_id_is_refused(server: ServerProcess) -> None:
     assert "gallery id '../x' is not accepted" in refused(finished)
 
 
+@pytest.mark.parametrize("option", [("--candidates", "-1"), ("--gallery", "st\udcff")])
+def test_values_that_no_message_can_hold_are_refused(
+    tmp_path: Path, option: tuple[str, str]
+) -> None:
+    probe = picture(tmp_path, 1, 0)
+    finished = run("mien", "identify", probe, "--gallery", "g", *option)
+    assert finished.returncode == 2
+    assert "Traceback" not in finished.stderr
+
+
+def test_whatever_else_goes_wrong_is_not_taken_for_the_answer_no() -> None:
+    code = (
+        "import mien.client, mien.cli.main\n"
+        "def fail(*_): raise ZeroDivisionError('unforeseen')\n"
+        "mien.client.Client.is_serving = fail\n"
+        "mien.cli.main.main(['health'])"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 2
+    assert "unforeseen" in finished.stderr
+
+
+def test_a_reader_that_stops_reading_is_no_error(server: ServerProcess) -> None:
+    command = f"{executable('mien')} gallery list --server {server.address} | true"
+    finished = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert finished.stderr == ""
+
+
 def test_a_missing_picture_is_refused(server: ServerProcess, tmp_path: Path) -> None:
     finished = run("mien", "verify", tmp_path / "a.png", tmp_path / "b.png")
     assert "does not exist" in refused(finished)
@@ -250,6 +280,7 @@ class TestServe:
         finished = run("mien", "serve", bundle.folder, "--data", tmp_path / "d", "--address",
                        server.address)  # fmt: skip
         assert f"cannot listen on {server.address}" in refused(finished)
+        assert not (tmp_path / "d").exists()
 
     def test_a_data_directory_in_use_is_refused(self, bundle: Bundle, tmp_path: Path) -> None:
         with serving(bundle.folder, tmp_path / "data") as first:

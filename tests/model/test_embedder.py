@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from mien.errors import BundleInvalid
@@ -43,9 +44,33 @@ def test_golden_vectors_that_are_not_finite_are_refused(bundle: Bundle) -> None:
         embedder.check(Golden(CROPS, vectors))
 
 
-def test_golden_vectors_of_another_size_are_refused(bundle: Bundle) -> None:
-    with pytest.raises(BundleInvalid, match="golden vectors are"):
-        Embedder.of(bundle).check(Golden(CROPS, np.zeros((40, 3), np.float32)))
+@pytest.mark.parametrize(
+    "golden",
+    [
+        Golden(CROPS, np.zeros((40, 3), np.float32)),
+        Golden(CROPS, np.zeros((40, bundles.DIM), np.float64)),
+        Golden(CROPS[:, :9], np.zeros((40, bundles.DIM), np.float32)),
+        Golden(CROPS.astype(np.float32), np.zeros((40, bundles.DIM), np.float32)),
+        Golden(CROPS[:0], np.zeros((0, bundles.DIM), np.float32)),
+    ],
+    ids=["vectors", "vectors' type", "crops", "crops' type", "none"],
+)
+def test_golden_arrays_of_another_shape_or_type_are_refused(bundle: Bundle, golden: Golden) -> None:
+    with pytest.raises(BundleInvalid, match="a golden array is"):
+        Embedder.of(bundle).check(golden)
+
+
+def test_more_crops_than_one_call_takes_are_embedded_all_the_same(bundle: Bundle) -> None:
+    many = np.concatenate([CROPS] * 4)
+    vectors = Embedder.of(bundle).embed(many)
+    np.testing.assert_allclose(vectors[120:], vectors[:40], atol=1e-6)
+
+
+def test_a_network_of_another_signature_is_refused() -> None:
+    foreign = onnx.load_from_string(bundles.network())
+    foreign.graph.input[0].name = foreign.graph.node[0].input[0] = "pixels_in"
+    with pytest.raises(BundleInvalid, match=r"takes \[\('pixels_in'"):
+        Embedder(foreign.SerializeToString(), bundles.SPEC)
 
 
 def test_bytes_that_are_no_network_are_refused(tmp_path: Path) -> None:

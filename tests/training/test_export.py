@@ -93,8 +93,8 @@ def test_a_bundle_that_is_there_is_kept(run: Path, sealed: Export) -> None:
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunInvalid, match="holds no run"):
-        export(tmp_path, tmp_path / "out", "x", "x")
-    assert not (tmp_path / "out").exists()
+        export(tmp_path, tmp_path / "a" / "out", "x", "x")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_pictures_that_have_changed_or_moved_are_refused_until_they_are_named(

@@ -45,9 +45,9 @@ def export(folder: Path, out: Path, name: str, license_: str, data: Path | None 
     Raises OutputExists, RunInvalid (no run), DatasetInvalid (the pictures are not those of the
     run) and BundleInvalid (the bundle's vectors are not those of the network).
     """
+    run = load_run(folder)
+    validation = _validation_crops(run, data or run.data)
     with bundles.staged(out) as staging:
-        run = load_run(folder)
-        validation = _validation_crops(run, data or run.data)
         bundle = bundles.seal(_draft(run, name, license_), staging)
         embedder = Embedder.of(bundle)
         crops = np.concatenate([bundle.golden.crops, validation.images])

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import click
 
-from mien.cli.options import server_option
+from mien.cli.options import gallery_option, server_option
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--gallery", required=True, help="The gallery to enrol into; it must exist.")
+@gallery_option
 @server_option
 def enroll(folder: Path, gallery: str, address: str) -> None:
     """Enrol every picture of FOLDER/<subject>/<picture>.
 
     All pictures are read before the first is sent, so a bad one leaves the gallery as it was.
-    Enrolling a folder again adds only what is new.
+    Enrolling a folder again adds only what is new, also after an interruption.
     """
     from tqdm import tqdm
 
@@ -26,12 +26,12 @@ def enroll(folder: Path, gallery: str, address: str) -> None:
     people = dataset.scan(folder)
     for person in people:
         check_id("subject", person.name)
-        for picture in person.pictures:
-            dataset.read(picture)
+    pictures = [(person.name, path) for person in people for path in person.pictures]
     with Client(address) as client:
         client.get_gallery(gallery)
+        for _, path in tqdm(pictures, desc="read", unit="picture", disable=None):
+            dataset.read(path)
         known = 0
-        pictures = [(person.name, path) for person in people for path in person.pictures]
         for subject, path in tqdm(pictures, desc="enrol", unit="picture", disable=None):
             known += client.enroll(gallery, subject, path.read_bytes()).already_existed
         info = client.get_gallery(gallery)

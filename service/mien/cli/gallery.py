@@ -3,7 +3,7 @@
 import click
 
 from mien.cli.group import Group
-from mien.cli.options import json_option, server_option
+from mien.cli.options import gallery_argument, json_option, server_option
 from mien.cli.policy import as_json
 
 
@@ -13,14 +13,14 @@ def gallery() -> None:
 
 
 @gallery.command()
-@click.argument("name")
+@gallery_argument
 @server_option
-def create(name: str, address: str) -> None:
+def create(gallery: str, address: str) -> None:
     """Create an empty gallery, bound to the model that is served."""
     from mien.client import Client
 
     with Client(address) as client:
-        info = client.create_gallery(name)
+        info = client.create_gallery(gallery)
     click.echo(f"created {info.gallery_id}, bound to model {info.model_fingerprint[:12]}")
 
 
@@ -38,16 +38,16 @@ def list_galleries(json: bool, address: str) -> None:
 
 
 @gallery.command()
-@click.argument("name")
+@gallery_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @server_option
-def delete(name: str, yes: bool, address: str) -> None:
+def delete(gallery: str, yes: bool, address: str) -> None:
     """Delete a gallery and everybody in it."""
     from mien.client import Client
 
     with Client(address) as client:
-        info = client.get_gallery(name)
+        info = client.get_gallery(gallery)
         if not yes:
-            click.confirm(f"delete {name} with its {info.subjects} subjects?", abort=True)
-        receipt = client.delete_gallery(name)
-    click.echo(f"deleted {name}: {receipt.samples_deleted} samples")
+            click.confirm(f"delete {gallery} with its {info.subjects} subjects?", abort=True)
+        receipt = client.delete_gallery(gallery)
+    click.echo(f"deleted {gallery}: {receipt.samples_deleted} samples")

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.cli.options import json_option, picture_type, server_option, threshold_option
+from mien.cli.options import (
+    gallery_option,
+    json_option,
+    picture_type,
+    server_option,
+    threshold_option,
+)
 from mien.cli.policy import as_json, describe, identify_policy
 
 if TYPE_CHECKING:
@@ -14,11 +20,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("picture", type=picture_type)
-@click.option("--gallery", required=True, help="The gallery to search.")
+@gallery_option
 @click.option(
     "--target-fpir", type=float, help="Share of strangers that may be taken for somebody."
 )
-@click.option("--candidates", default=5, show_default=True, help="How many subjects to show.")
+@click.option(
+    "--candidates",
+    type=click.IntRange(1, 100),
+    default=5,
+    show_default=True,
+    help="How many subjects to show.",
+)
 @threshold_option
 @json_option
 @server_option

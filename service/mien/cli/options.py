@@ -4,6 +4,20 @@ from pathlib import Path
 
 import click
 
+from mien.gallery.ids import check_id
+
+
+def checked_id(_context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A callback that refuses, before any call, what can be no gallery."""
+    check_id(parameter.name or "gallery", value)
+    return value
+
+
+gallery_option = click.option(
+    "--gallery", required=True, callback=checked_id, help="The gallery; it must exist."
+)
+gallery_argument = click.argument("gallery", callback=checked_id)
+
 picture_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 server_option = click.option(

@@ -38,10 +38,14 @@ def describe(applied: "AppliedDecision") -> str:
     clause = f"threshold {applied.threshold:.4f}"
     if not applied.HasField("fmr"):
         return f"{clause} (not calibrated)"
-    fpir = f", {applied.fpir_at_n:.2g} in {applied.n} comparisons" if applied.n > 1 else ""
+    of_many = (
+        f"; in {applied.n} comparisons {applied.fpir_at_n:.2g}, at most {applied.fpir_upper95:.2g}"
+        if applied.n > 1
+        else ""
+    )
     return (
         f"{clause} (FMR {applied.fmr:.2g}, at most {applied.fmr_upper95:.2g} with 95 % "
-        f"confidence{fpir})"
+        f"confidence{of_many})"
     )
 
 

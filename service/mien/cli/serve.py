@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import warnings
 from pathlib import Path
 
 import click
@@ -26,7 +27,11 @@ import click
 )
 @click.option("--insecure", is_flag=True, help="Allow an address that other machines can reach.")
 @click.option(
-    "--threads", default=0, show_default=True, help="Cores for one network call; 0 means all."
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Cores for one network call; 0 means all.",
 )
 def serve(bundle: Path, data: Path, address: str, insecure: bool, threads: int) -> None:
     """Serve BUNDLE over gRPC until SIGTERM or Ctrl-C."""
@@ -37,6 +42,7 @@ def serve(bundle: Path, data: Path, address: str, insecure: bool, threads: int) 
 
     host, port = parse_address(address)
     settings = Settings(bundle, data, host, port, insecure=insecure, threads=threads)
+    warnings.filterwarnings("ignore", module="PIL")  # of odd pictures, one line each, for ever
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -45,10 +46,10 @@ class InputSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    crop_height: int = Field(gt=0)
-    crop_width: int = Field(gt=0)
+    crop_height: int = Field(gt=0, le=4096)
+    crop_width: int = Field(gt=0, le=4096)
     alignment: Alignment
-    dim: int = Field(gt=0)
+    dim: int = Field(gt=0, le=65536)
 
 
 class Manifest(BaseModel):
@@ -89,8 +90,12 @@ class Bundle:
 
     @property
     def golden(self) -> Golden:
-        with np.load(self.folder / GOLDEN, allow_pickle=False) as arrays:
-            return Golden(arrays["crops"], arrays["vectors"])
+        """Raises BundleInvalid if the file holds no such arrays."""
+        try:
+            with np.load(self.folder / GOLDEN, allow_pickle=False) as arrays:
+                return Golden(arrays["crops"], arrays["vectors"])
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, BadZipFile) as error:
+            raise BundleInvalid(f"{self.folder / GOLDEN} is damaged: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,9 @@ def calibrate(bundle: Bundle, calibration: Calibration, card: str) -> Bundle:
 def load(folder: Path) -> Bundle:
     """Read a bundle and check every file of it against the manifest.
 
-    Raises BundleInvalid: no bundle, of a newer format, or a file is missing, changed or unknown.
+    Files that it does not list are not looked at.
+
+    Raises BundleInvalid: no bundle, of a newer format, or a file is missing or changed.
     """
     manifest = _read_manifest(folder)
     for name in sorted(REQUIRED - manifest.files.keys()):
@@ -211,7 +218,7 @@ def _read_manifest(folder: Path) -> Manifest:
         if found != FORMAT:
             raise BundleInvalid(f"{folder} has the format {found!r}; this mien reads {FORMAT!r}")
         manifest = Manifest.model_validate(fields)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleInvalid(f"{folder / MANIFEST} is damaged: {_first_line(error)}") from None
     if manifest.seal != _seal_of(manifest):
         raise BundleInvalid(
