@@ -36,9 +36,11 @@ docs: demo  ## the chart in README.md, from a run of the demo
 clean:  ## remove what the chores made
 	rm -rf $(VENV) runs dist
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/made:
+	$(PYTHON) -m venv --clear $(VENV)
+	touch $@
 
-$(VENV)/demo $(VENV)/dev: $(VENV)/%: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/demo $(VENV)/dev: $(VENV)/%: $(VENV)/made pyproject.toml constraints.txt
+	@echo "installing into $(VENV); torch is large, so the first time takes minutes"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@

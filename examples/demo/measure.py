@@ -67,6 +67,7 @@ class Identification:
     fnir: float
     fpir: float
     promised_fpir: float
+    promised_fpir_upper95: float
     searches: int
 
 
@@ -115,6 +116,7 @@ def identify(
         fnir=1 - float(np.mean(accepted)),
         fpir=float(np.mean([answer.faces[0].identified for answer in non_mated])),
         promised_fpir=non_mated[0].applied.fpir_at_n,
+        promised_fpir_upper95=non_mated[0].applied.fpir_upper95,
         searches=len(probes) + len(strangers),
     )
 
