@@ -51,8 +51,8 @@ class Verification:
 
     pairs: list[Pair]
     threshold: float
-    promised_fmr: float
-    promised_fmr_upper95: float
+    expected_fmr: float
+    expected_fmr_upper95: float
 
     @property
     def comparisons(self) -> Comparisons:
@@ -66,8 +66,8 @@ class Identification:
     rank1: float
     fnir: float
     fpir: float
-    promised_fpir: float
-    promised_fpir_upper95: float
+    expected_fpir: float
+    expected_fpir_upper95: float
     searches: int
 
 
@@ -115,8 +115,8 @@ def identify(
         rank1=float(np.mean(first)),
         fnir=1 - float(np.mean(accepted)),
         fpir=float(np.mean([answer.faces[0].identified for answer in non_mated])),
-        promised_fpir=non_mated[0].applied.fpir_at_n,
-        promised_fpir_upper95=non_mated[0].applied.fpir_upper95,
+        expected_fpir=non_mated[0].applied.fpir_at_n,
+        expected_fpir_upper95=non_mated[0].applied.fpir_upper95,
         searches=len(probes) + len(strangers),
     )
 

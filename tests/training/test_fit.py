@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -214,3 +215,23 @@ def test_a_save_that_fails_leaves_the_previous_checkpoint(
         saved.save(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_checkpoint_with_one_changed_weight_is_refused(out: Path, tmp_path: Path) -> None:
+    weight = next(iter(checkpoint.load(out).network.values()))
+    content = bytearray((out / "checkpoint.pt").read_bytes())
+    content[content.index(weight.numpy().tobytes())] ^= 1
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(RunInvalid, match="is damaged"):
+        load_run(tmp_path)
+
+
+def test_a_run_of_a_recipe_that_this_version_does_not_know_is_refused(
+    out: Path, tmp_path: Path
+) -> None:
+    saved = checkpoint.load(out)
+    other_recipe = replace(saved, recipe='{"colour": "red"}')
+    for other in (other_recipe, replace(saved, average={})):
+        other.save(tmp_path)
+        with pytest.raises(RunInvalid, match="this version does not know"):
+            load_run(tmp_path)

@@ -79,6 +79,12 @@ def load(folder: Path) -> Checkpoint:
 
 
 def _read(path: Path) -> object:
-    """Torch takes a file that is no zip archive for its older format, and fails in any way."""
-    ZipFile(path).close()
+    """Torch takes a file that is no zip archive for its older format, and fails in any way.
+
+    It also reads on where a checksum does not hold.
+    """
+    with ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged:
+        raise BadZipFile(f"the checksum of {damaged} does not hold")
     return torch.load(path, map_location="cpu", weights_only=True)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from mien.errors import RunInvalid
 from mien_training import checkpoint
 from mien_training.config.recipe import Recipe
 from mien_training.networks import build
@@ -31,9 +34,15 @@ def load_run(folder: Path) -> Run:
     Raises RunInvalid: the folder holds no run, or its checkpoint is damaged.
     """
     saved = checkpoint.load(folder)
-    recipe = saved.parsed_recipe()
-    network = build(recipe)
-    network.load_state_dict(saved.average)
+    try:
+        recipe = saved.parsed_recipe()
+        network = build(recipe)
+        network.load_state_dict(saved.average)
+    except (ValidationError, RuntimeError):
+        raise RunInvalid(
+            f"{folder} was written by mien {saved.version} with a recipe or weights that this "
+            "version does not know; use that version, or fit again"
+        ) from None
     return Run(
         recipe=recipe,
         network=network.eval(),
