@@ -4,7 +4,6 @@ Errors are the same exceptions that the server's rooms raise (`mien.errors`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
 import grpc
@@ -134,12 +133,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _call(self, method: Callable[..., _Reply], request: Any) -> _Reply:
