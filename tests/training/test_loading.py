@@ -51,7 +51,7 @@ def test_an_override_reaches_through_tables_and_lists(tmp_path: Path) -> None:
             "unknown key losses.softmax.head.scal (value 3); the nearest known is scale",
         ),
         ("losses.centre.rate=1", 'unknown key losses.centre (value {"rate": 1}); the nearest'),
-        ("network.kind='cn'", 'network.kind is "cn"; the nearest known is cnn; there are cnn, r'),
+        ("network.kind='cn'", 'network.kind is "cn"; the nearest known is cnn; there are cnn, l'),
         ("network={channels=[8]}", "network.kind is missing"),
         ("network=3", "network is 3: input should be an object"),
         ("epochs='3'", 'epochs is "3": input should be a valid integer'),
@@ -65,7 +65,7 @@ def test_an_override_reaches_through_tables_and_lists(tmp_path: Path) -> None:
         ("losses={}", "losses is empty; give at least one of softmax, center, triplet"),
         ("losses={center={}}", "losses.center alone draws everybody to one point"),
         ("batches.pictures=1", "batches.pictures is 1, but losses.triplet needs two pictures"),
-        ("network.channels=[1,1,1,1,1]", "network.channels has 5 blocks, and a side of 16 pixels"),
+        ("network.channels=[1,1,1,1,1]", "a crop of 16×16 is too small for the layers"),
         (
             "network={kind='residual', channels=[4], blocks=[1, 1]}",
             "network.channels names 1 stages and network.blocks 2; give both the same length",

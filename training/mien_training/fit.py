@@ -22,6 +22,7 @@ from mien_training.data import Crops, load, split
 from mien_training.embed import embed
 from mien_training.losses import WeightedSum
 from mien_training.networks.embedding import EmbeddingNetwork
+from mien_training.networks.reconstruction import add_reconstruction
 from mien_training.progress import Progress
 from mien_training.sampling import Sampler
 
@@ -115,7 +116,7 @@ class Learner:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         raw = self.network.features(images)  # float32 [B, D]
-        term = self.losses(raw, labels)
+        term = add_reconstruction(self.losses(raw, labels), self.network, images, raw)
         self.optimiser.zero_grad()
         term.loss.backward()
         self.optimiser.step()

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from mien_training.config.augmentation import Augmentation, Flip
 from mien_training.config.losses import Losses
-from mien_training.config.networks import Cnn, Network
+from mien_training.config.networks import Cnn, Network, smallest_side
 from mien_training.config.optimisation import Cosine, Optimiser, Schedule, Sgd
 from mien_training.config.table import Count, Settings, Share
 
@@ -65,12 +65,14 @@ class Recipe(Settings):
     schedule: Schedule = Cosine(kind="cosine")
 
     @model_validator(mode="after")
-    def _halvings(self) -> Self:
+    def _large_enough(self) -> Self:
         side = min(self.crop.height, self.crop.width)
-        if isinstance(self.network, Cnn) and side < 2 ** len(self.network.channels):
+        if self.network.last_side(side) < 1:
+            least = smallest_side(self.network)
+            larger = f"make both sides at least {least} or " if least else ""
             raise ValueError(
-                f"network.channels has {len(self.network.channels)} blocks, and a side of {side} "
-                "pixels cannot be halved so often; take blocks away or a larger crop"
+                f"a crop of {self.crop.height}×{self.crop.width} is too small for the layers of "
+                f"network.kind {self.network.kind}; {larger}choose a smaller network"
             )
         return self
 

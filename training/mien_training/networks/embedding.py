@@ -17,8 +17,7 @@ class EmbeddingNetwork(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Crops uint8 [B, H, W, 3] to raw embeddings float32 [B, D], as losses take them."""
-        normalised = (images.permute(0, 3, 1, 2).float() - MIDDLE) / MIDDLE
-        raw: Tensor = self.backbone(normalised)
+        raw: Tensor = self.backbone(normalised(images))
         return raw
 
     def forward(self, images: Tensor) -> Tensor:
@@ -30,3 +29,8 @@ class EmbeddingNetwork(nn.Module):
         if self.flip and not self.training:
             raw = raw + self.features(images.flip(2))
         return F.normalize(raw)
+
+
+def normalised(images: Tensor) -> Tensor:
+    """Crops uint8 [B, H, W, 3] to float32 [B, 3, H, W] in [-1, 1]."""
+    return (images.permute(0, 3, 1, 2).float() - MIDDLE) / MIDDLE

@@ -1,11 +1,49 @@
 """Layers that several networks share."""
 
-from torch import nn
+from math import sqrt
 
-from mien_training.config.networks import Activation
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mien_training.config.layers import Activation, He, Initialisation, Normal, Pooling, Xavier
+from mien_training.config.networks import Backbone
 
 LEAK = 0.01
 """Slope of a leaky ReLU below 0 (Maas et al. 2013)."""
+
+
+class DropConnect(nn.Linear):
+    """A linear layer that leaves out single weights and biases (Wan et al. 2013).
+
+    The kept ones grow by 1/(1 - probability), so that the output is right on average; without
+    training all are kept, where the paper samples. One draw serves the whole batch, where the
+    paper draws for each picture: that would take B times the memory of the weights.
+    """
+
+    def __init__(self, inputs: int, outputs: int, probability: float, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, bias)
+        self.probability = probability
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, inputs] to [B, outputs]."""
+        bias = None if self.bias is None else self._thinned(self.bias)
+        return F.linear(features, self._thinned(self.weight), bias)
+
+    def _thinned(self, part: Tensor) -> Tensor:
+        return F.dropout(part, self.probability, self.training)
+
+
+class SumPool2d(nn.Module):
+    """The sum over each window, [B, C, H, W] to [B, C, h, w]: the average times the area."""
+
+    def __init__(self, window: int, stride: int) -> None:
+        super().__init__()
+        self.average = nn.AvgPool2d(window, stride)
+        self.area = window**2
+
+    def forward(self, maps: Tensor) -> Tensor:
+        sums: Tensor = self.average(maps) * self.area
+        return sums
 
 
 def activation(name: Activation, channels: int) -> nn.Module:
@@ -19,6 +57,19 @@ def activation(name: Activation, channels: int) -> nn.Module:
             return nn.PReLU(channels)
         case "tanh":
             return nn.Tanh()
+        case "sigmoid":
+            return nn.Sigmoid()
+
+
+def pooling(name: Pooling, window: int, stride: int) -> nn.Module:
+    """Square windows without padding; those that would reach beyond the edge are left out."""
+    match name:
+        case "max":
+            return nn.MaxPool2d(window, stride)
+        case "average":
+            return nn.AvgPool2d(window, stride)
+        case "sum":
+            return SumPool2d(window, stride)
 
 
 def convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
@@ -26,7 +77,14 @@ def convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn
     return nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
 
 
-def embedding_head(features: int, dimension: int, dropout: float) -> nn.Sequential:
+def linear(inputs: int, outputs: int, drop_connect: float, bias: bool = True) -> nn.Linear:
+    """[B, inputs] to [B, outputs], with DropConnect where there is any."""
+    if drop_connect:
+        return DropConnect(inputs, outputs, drop_connect, bias)
+    return nn.Linear(inputs, outputs, bias)
+
+
+def embedding_head(features: int, dimension: int, recipe: Backbone) -> nn.Sequential:
     """Feature maps [B, C, h, w] with C·h·w = `features` to raw embeddings [B, `dimension`].
 
     Dropout, linear, batch normalisation: the output setting E of ArcFace (Deng et al. 2019)
@@ -36,16 +94,36 @@ def embedding_head(features: int, dimension: int, dropout: float) -> nn.Sequenti
     normalisation.bias.requires_grad_(False)
     return nn.Sequential(
         nn.Flatten(),
-        nn.Dropout(dropout),
-        nn.Linear(features, dimension, bias=False),
+        nn.Dropout(recipe.dropout),
+        linear(features, dimension, recipe.drop_connect, bias=False),
         normalisation,
     )
 
 
-def initialise(network: nn.Module) -> None:
-    """Normal weights of He et al. 2015, whose variance suits ReLU and its kin, and zero biases."""
+def initialise(network: nn.Module, recipe: Initialisation) -> None:
+    """Normal weights of the recipe's deviation in every convolution and linear layer; no biases."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.normal_(module.weight, std=_deviation(recipe, module))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def _deviation(recipe: Initialisation, layer: nn.Conv2d | nn.Linear) -> float:
+    before, after = _fans(layer)
+    match recipe:
+        case He():
+            return sqrt(2 / {"in": before, "out": after}[recipe.fan])
+        case Xavier():
+            mean = (before + after) / 2
+            return sqrt(1 / {"in": before, "out": after, "mean": mean}[recipe.fan])
+        case Normal():
+            return recipe.deviation
+
+
+def _fans(layer: nn.Conv2d | nn.Linear) -> tuple[int, int]:
+    """How many units a unit hears, and how many hear it."""
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    area = layer.kernel_size[0] * layer.kernel_size[1]
+    return layer.in_channels // layer.groups * area, layer.out_channels // layer.groups * area

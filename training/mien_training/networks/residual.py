@@ -22,9 +22,9 @@ class ResidualNetwork(nn.Module):
         inputs = (first, *recipe.channels[:-1])
         shapes = zip(inputs, recipe.channels, recipe.blocks, strict=True)
         self.stages = nn.Sequential(*(_stage(*shape) for shape in shapes))
-        height, width = (_halved(side, len(recipe.channels)) for side in (size.height, size.width))
-        self.head = embedding_head(last * height * width, dimension, recipe.dropout)
-        initialise(self)
+        area = recipe.last_side(size.height) * recipe.last_side(size.width)
+        self.head = embedding_head(last * area, dimension, recipe)
+        initialise(self, recipe.initialisation)
         for block in self.modules():
             if isinstance(block, Block):
                 block.start_as_identity()
@@ -67,8 +67,3 @@ class Block(nn.Module):
 def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
     rest = [Block(outputs, outputs, stride=1) for _ in range(blocks - 1)]
     return nn.Sequential(Block(inputs, outputs, stride=2), *rest)
-
-
-def _halved(side: int, times: int) -> int:
-    """A side after convolutions of stride 2, each of which rounds up."""
-    return -(-side >> times)
