@@ -1,6 +1,7 @@
 """Many threads at once, as under gRPC."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,11 +71,11 @@ def lives(galleries: Galleries, subject_id: str) -> bool:
 
 
 def test_galleries_created_and_deleted_under_searches_never_mix(galleries: Galleries) -> None:
-    """One name, again and again of another model and dimension."""
+    """One name, again and again of another model and dimension; every one of them is searched."""
     done = threading.Event()
+    answers = [0, 0]
 
-    def search() -> int:
-        answers = 0
+    def search(searcher: int) -> None:
         while not done.is_set():
             for dim in (4, 5):
                 probe = np.eye(dim, dtype=np.float32)[0]
@@ -83,21 +84,28 @@ def test_galleries_created_and_deleted_under_searches_never_mix(galleries: Galle
                 except (GalleryNotFound, ModelMismatch):
                     continue
                 assert {match.subject_id for match in found.matches} <= {f"ann-{dim}"}
-                answers += 1
-        return answers
+                answers[searcher] += 1
+
+    def wait_for_answers() -> None:
+        before, until = list(answers), time.monotonic() + 10
+        while any(now == then for now, then in zip(answers, before, strict=True)):
+            assert time.monotonic() < until, "the searchers found nothing"
+            time.sleep(0.001)
 
     with ThreadPoolExecutor(2) as pool:
-        searchers = [pool.submit(search) for _ in range(2)]
+        searchers = [pool.submit(search, searcher) for searcher in range(2)]
         try:
             for turn in range(20):
                 dim = 4 + turn % 2
                 look = np.eye(dim, dtype=np.float32)[0]
                 galleries.create("shifting", f"model-{dim}", dim)
                 galleries.enroll("shifting", f"ann-{dim}", look, f"model-{dim}", "0" * 64)
+                wait_for_answers()
                 galleries.delete("shifting")
         finally:
             done.set()
-        assert all(future.result() > 0 for future in searchers)
+        for searcher in searchers:
+            searcher.result()
 
 
 def test_the_same_sample_from_many_threads_is_kept_once(galleries: Galleries) -> None:
