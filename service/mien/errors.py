@@ -13,6 +13,7 @@ MienError
 ├── FailedPrecondition          it may work once something else has changed
 │   ├── BundleInvalid           a file of a bundle is missing, changed or of a newer format
 │   ├── RunInvalid              a run of mien-train is missing or damaged
+│   ├── LearningStopped         a run of mien-train that would come to nothing
 │   ├── DataDirectoryLocked
 │   ├── StoreInvalid            the galleries' database is damaged or of a newer schema
 │   ├── StorageFull
@@ -90,6 +91,10 @@ class BundleInvalid(FailedPrecondition):
 
 class RunInvalid(FailedPrecondition):
     reason = "RUN_INVALID"
+
+
+class LearningStopped(FailedPrecondition):
+    reason = "LEARNING_STOPPED"
 
 
 class DataDirectoryLocked(FailedPrecondition):

@@ -5,6 +5,7 @@ import warnings
 import albumentations  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from mien_training.augment import Augmenter
 from mien_training.config.augmentation import Augmentation
@@ -43,7 +44,7 @@ def test_the_same_seed_changes_pictures_the_same_way(kind: str, images: Images) 
     first = augmenter(images, seed=7)
     other = augmenter(images, seed=8)
     np.testing.assert_array_equal(augmenter(images, seed=7), first)
-    if kind != "flip":
+    if kind not in ("flip", "greyscale"):
         assert not np.array_equal(other, first)
 
 
@@ -59,6 +60,67 @@ def test_noise_is_the_same_in_all_channels(images: Images) -> None:
     grey = np.full_like(images, 128)
     changed = always("noise")(grey, seed=1)
     np.testing.assert_array_equal(changed[..., 0], changed[..., 2])
+
+
+def test_greyscale_leaves_three_equal_channels(images: Images) -> None:
+    changed = always("greyscale")(images, seed=1)
+    np.testing.assert_array_equal(changed[..., 0], changed[..., 1])
+    np.testing.assert_array_equal(changed[..., 0], changed[..., 2])
+
+
+@pytest.mark.parametrize("kind", ["blur", "down_scaling"])
+def test_what_is_seen_less_sharply_has_less_contrast_between_neighbours(
+    kind: str, images: Images
+) -> None:
+    def edges(pictures: Images) -> float:
+        return float(np.abs(np.diff(pictures.astype(np.float64), axis=2)).mean())
+
+    assert edges(always(kind)(images, seed=1)) < edges(images)
+
+
+def test_jpeg_of_less_quality_is_farther_from_the_picture(images: Images) -> None:
+    def error(lowest: int) -> float:
+        recipe = Augmentation.model_validate({"jpeg": {"probability": 1.0, "lowest": lowest}})
+        changed = Augmenter(recipe, SIZE)(images, seed=1)
+        return float(np.abs(changed.astype(np.float64) - images).mean())
+
+    assert error(95) < error(5) < 64
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        ("blur", {"deviation": 0}),
+        ("blur", {"sigma": 1.0}),
+        ("jpeg", {"lowest": 0}),
+        ("jpeg", {"lowest": 96}),
+        ("jpeg", {"lowest": 50.5}),
+        ("down_scaling", {"smallest": 0}),
+        ("greyscale", {"probability": 1.5}),
+        ("grayscale", {}),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_of_a_recipe_is_an_error(kind: str, wrong: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        Augmentation.model_validate({kind: wrong})
+
+
+@pytest.mark.parametrize("extreme", ["least", "most"])
+@pytest.mark.parametrize(
+    ("kind", "key", "least", "most"),
+    [
+        ("blur", "deviation", 0.11, 20.0),
+        ("jpeg", "lowest", 1, 95),
+        ("down_scaling", "smallest", 0.01, 0.99),
+    ],
+)
+def test_the_ends_of_a_range_work(
+    kind: str, key: str, least: float, most: float, extreme: str, images: Images
+) -> None:
+    value = least if extreme == "least" else most
+    recipe = Augmentation.model_validate({kind: {"probability": 1.0, key: value}})
+    assert Augmenter(recipe, SIZE)(images, seed=1).shape == images.shape
 
 
 def test_a_wrong_argument_of_albumentations_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,20 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(
     assert not out.exists()
 
 
+def test_resume_and_strict_reach_the_run(folder: Path, recipe: Path, tmp_path: Path) -> None:
+    fit = ("fit", folder, "--recipe", recipe, "--out", tmp_path / "run", "--resume")
+    assert mien_train(*fit, "--set", "epochs=1").exit_code == 0
+    refused = mien_train(*fit)
+    assert refused.exit_code == 2
+    assert "epochs was 1 and is 2; resume it with the same" in refused.stderr.splitlines()[-1]
+    people = folder_of_people(tmp_path / "people", people=4, shots=2)
+    (people / "person-1" / "copy.png").write_bytes((people / "person-1" / "0.png").read_bytes())
+    strict = mien_train(*fit[:1], people, *fit[2:4], "--out", tmp_path / "new", "--strict")
+    assert strict.exit_code == 2
+    assert strict.stderr.splitlines()[-1].startswith("mien-train: ")
+    assert "--strict refuses exact duplicates of one person" in strict.stderr
+
+
 def test_help_answers_at_once_without_torch() -> None:
     program = (
         "import sys; from mien_training.cli import main; sys.argv = ['mien-train', '--help']\n"

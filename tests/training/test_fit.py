@@ -8,13 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mien.errors import DatasetInvalid, OutputExists, RecipeInvalid, RunInvalid
+from mien.errors import DatasetInvalid, OutputExists, RecipeInvalid, RunInvalid, StorageFull
 from mien_training import checkpoint
+from mien_training.config.optimisation import EarlyStopping
 from mien_training.config.recipe import Batches, Recipe
-from mien_training.data import load
+from mien_training.data import Crops, load
 from mien_training.embed import embed
 from mien_training.fit import fit
+from mien_training.learner import Learner
+from mien_training.networks.embedding import EmbeddingNetwork
 from mien_training.run import load_run
 from tests.faces import folder_of_people
 from tests.training.recipes import small
@@ -71,6 +75,7 @@ def test_the_run_holds_recipe_log_and_checkpoint(out: Path, recipe: Recipe) -> N
         "checkpoint.pt",
         "log.csv",
         "recipe.json",
+        "tensorboard",
     ]
     assert Recipe.model_validate_json((out / "recipe.json").read_text()) == recipe
     assert json.loads((out / "recipe.json").read_text())["optimiser"]["momentum"] == 0.9
@@ -86,6 +91,24 @@ def test_the_log_has_a_row_an_epoch(out: Path) -> None:
         assert 0 <= float(row["active_triplets"]) <= 1
         assert 0 <= float(row["validation_eer"]) <= 1
         assert float(row["learning_rate"]) <= 0.01
+        assert 0 <= float(row["validation_fnmr"]) <= 1
+        assert float(row["gradient_norm"]) > 0
+        assert float(row["embedding_norm"]) > 0
+        assert 0 < float(row["within_distance"]) < 2
+        assert 0 < float(row["between_distance"]) < 2
+
+
+def test_tensorboard_shows_the_columns_of_the_log(out: Path) -> None:
+    shown = EventAccumulator(str(out / "tensorboard"))
+    shown.Reload()
+    with (out / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert set(shown.Tags()["scalars"]) == set(rows[0]) - {"epoch", "seconds"}
+    for row, event in zip(rows, shown.Scalars("softmax"), strict=True):
+        assert (event.step, event.value) == (
+            int(row["epoch"]),
+            pytest.approx(float(row["softmax"])),
+        )
 
 
 def test_the_checkpoint_has_all_that_a_run_needs_to_go_on(
@@ -140,10 +163,11 @@ def test_elsewhere_than_on_a_terminal_progress_is_lines(
     folder: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fit(folder, recipe, tmp_path / "run")
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
-    assert lines[1].startswith("epoch 2/2: loss ")
-    assert "images/s, 0 s left" in lines[1]
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == f"audit of {folder}: 20 pictures of 5 people"
+    first, second = [line for line in told if line.startswith("epoch")]
+    assert first.startswith("epoch 1/2: loss ")
+    assert "images/s, 0 s left" in second
 
 
 def test_training_separates_people_that_it_has_not_seen(tmp_path: Path) -> None:
@@ -164,6 +188,80 @@ def test_training_separates_people_that_it_has_not_seen(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert float(rows[-1]["loss"]) < 0.1 * float(rows[0]["loss"])
     assert float(rows[-1]["validation_eer"]) < 0.2
+
+
+def test_the_mean_gradient_of_some_batches_makes_a_step(tmp_path: Path) -> None:
+    recipe = small(
+        tmp_path,
+        *("accumulate=2", "network.dropout=0.0", "losses={softmax={}}", "ema_decay=0.0"),
+        "optimiser={kind='sgd', momentum=0.0, nesterov=false, weight_decay=0.0}",
+    )
+    data = np.random.default_rng(3)
+    batches = [
+        (torch.from_numpy(data.integers(256, size=(4, 16, 16, 3), dtype=np.uint8)), labels)
+        for labels in (torch.tensor([0, 0, 1, 1]), torch.tensor([1, 1, 2, 2]))
+    ]
+    one, two = (Learner.fresh(recipe, torch.device("cpu"), people=3, batches=3) for _ in range(2))
+    assert one.steps_per_epoch == 2
+    assert [len(group) for group in one.groups([batches[0]] * 3)] == [2, 1]
+    together = one.step(batches)
+    start = [weight.clone() for weight in two.network.parameters()]
+    parts = [two.step([batch])["loss"] for batch in batches[:1]]
+    first = [
+        weight - before for weight, before in zip(two.network.parameters(), start, strict=True)
+    ]
+    two = Learner.fresh(recipe, torch.device("cpu"), people=3, batches=3)
+    parts.append(two.step(batches[1:])["loss"])
+    assert together["loss"] == pytest.approx(np.mean(parts))
+    for weight, before, moved, other in zip(
+        one.network.parameters(), start, first, two.network.parameters(), strict=True
+    ):
+        torch.testing.assert_close(weight - before, (moved + other - before) / 2)
+
+
+def test_early_stopping_ends_the_run_and_uses_the_best_weights(
+    folder: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = iter([0.4, 0.2, 0.3, 0.25])
+    averages: list[torch.Tensor] = []
+
+    def measure(network: EmbeddingNetwork, _crops: Crops) -> dict[str, float]:
+        averages.append(next(iter(network.parameters())).detach().clone())
+        return {"eer": next(measured), "fnmr": 0.0}
+
+    monkeypatch.setattr("mien_training.fit._validate", measure)
+    stopping = recipe.model_copy(
+        update={"epochs": 9, "early_stopping": EarlyStopping(patience=2), "checkpoint_every": 9}
+    )
+    out = fit(folder, stopping, tmp_path / "run")
+    saved = checkpoint.load(out)
+    assert saved.epoch == len(averages) == 4
+    assert torch.equal(next(iter(load_run(out).network.parameters())), averages[1])
+    assert torch.equal(next(iter(saved.average.values())), averages[3])
+    fit(folder, stopping, out, resume=True)
+    assert checkpoint.load(out).epoch == 4
+
+
+def test_half_precision_learns_too(folder: Path, recipe: Recipe, tmp_path: Path) -> None:
+    half = recipe.model_copy(update={"precision": "bfloat16"})
+    saved = checkpoint.load(fit(folder, half, tmp_path / "run"))
+    assert {value.dtype for value in saved.network.values()} == {torch.float32, torch.int64}
+    whole = checkpoint.load(fit(folder, recipe, tmp_path / "whole"))
+    losses = [run.log[0]["loss"] for run in (saved, whole)]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
+def test_a_device_that_is_not_there_is_refused(
+    folder: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    asking = recipe.model_copy(update={"device": "cuda"})
+    with pytest.raises(
+        RecipeInvalid, match=r'device is "cuda", but torch .* finds none here; ther'
+    ):
+        fit(folder, asking, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_output_that_is_there_is_refused_and_left_alone(
@@ -211,7 +309,7 @@ def test_a_save_that_fails_leaves_the_previous_checkpoint(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StorageFull, match=r"no space left for .*; the one before it is kept: free"):
         saved.save(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
@@ -232,7 +330,7 @@ def test_a_run_of_a_recipe_that_this_version_does_not_know_is_refused(
 ) -> None:
     saved = checkpoint.load(out)
     other_recipe = replace(saved, recipe='{"colour": "red"}')
-    for other in (other_recipe, replace(saved, average={})):
+    for other in (other_recipe, replace(saved, used={})):
         other.save(tmp_path)
         with pytest.raises(RunInvalid, match="this version does not know"):
             load_run(tmp_path)

@@ -1,8 +1,10 @@
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from mien.errors import RecipeInvalid
+from mien_training.config import optimisation
 from mien_training.config.networks import Cnn, Residual
 from mien_training.config.recipe import Recipe
 from mien_training.config.table import Settings
@@ -47,7 +49,7 @@ def test_an_override_reaches_through_tables_and_lists(tmp_path: Path) -> None:
             "unknown key optimiser.learning_rat (value 0.1); the nearest known is learning_rate",
         ),
         (
-            "losses.softmax.head={kind='cosine', scal=3}",
+            "losses.softmax.head={kind='cosface', scal=3}",
             "unknown key losses.softmax.head.scal (value 3); the nearest known is scale",
         ),
         ("losses.centre.rate=1", 'unknown key losses.centre (value {"rate": 1}); the nearest'),
@@ -62,8 +64,14 @@ def test_an_override_reaches_through_tables_and_lists(tmp_path: Path) -> None:
         ("optimiser.learning_rate=-0.1", "optimiser.learning_rate is -0.1: input should be great"),
         ("optimiser.learning_rate=inf", "optimiser.learning_rate is Infinity: input should be a"),
         ("network.channels=[4, 0]", "network.channels.1 is 0: input should be greater"),
-        ("losses={}", "losses is empty; give at least one of softmax, center, triplet"),
+        ("losses={}", "losses is empty; give at least one of softmax, "),
         ("losses={center={}}", "losses.center alone draws everybody to one point"),
+        ("optimiser.kind='adan'", 'optimiser.kind is "adan"; the nearest known is adam; there are'),
+        ("optimiser={kind='rmsprop', rho=1.0}", "optimiser.rho is 1.0: input should be less than"),
+        ("optimiser.momentum=0", "so there is nothing to look ahead with; set optimiser.nesterov"),
+        ("schedule={kind='step', factor=2}", "schedule.factor is 2: input should be less than 1"),
+        ("early_stopping={patients=3}", "unknown key early_stopping.patients (value 3); the near"),
+        ("device='gpu'", "device is \"gpu\": input should be 'auto', 'cpu', 'cuda' or 'mps'"),
         ("batches.pictures=1", "batches.pictures is 1, but losses.triplet needs two pictures"),
         ("network.channels=[1,1,1,1,1]", "a crop of 16×16 is too small for the layers"),
         (
@@ -80,6 +88,20 @@ def test_a_wrong_key_or_value_is_one_sentence(tmp_path: Path, override: str, mes
         small(tmp_path, override)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("watching", "message"),
+    [
+        ("schedule={kind='plateau'}", "schedule.kind is plateau, but validation_people is 0"),
+        ("early_stopping={}", "early_stopping is on, but validation_people is 0"),
+    ],
+)
+def test_without_validation_there_is_nothing_to_watch(
+    tmp_path: Path, watching: str, message: str
+) -> None:
+    with pytest.raises(RecipeInvalid, match=message):
+        small(tmp_path, "validation_people=0.0", watching)
 
 
 def test_a_recipe_without_losses_names_what_is_missing(tmp_path: Path) -> None:
@@ -129,3 +151,13 @@ def test_every_table_and_key_is_documented(model: type[Settings]) -> None:
 def _is_table(annotation: str) -> bool:
     """A table says in its own docstring what it is."""
     return "mien_training.config" in annotation
+
+
+def test_every_key_of_optimisation_is_in_the_document() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    models = [model for model in _all_settings() if model.__module__ == optimisation.__name__]
+    assert len(models) > 9
+    for model in models:
+        for name, field in model.model_fields.items():
+            named = get_args(field.annotation) if name == "kind" else (name,)
+            assert any(f'`"{key}"`' in told or f"{key}`" in told for key in named), (model, name)

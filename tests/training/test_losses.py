@@ -1,49 +1,47 @@
-"""Each loss against slow loops over explicit pairs and triplets, by value and by gradient."""
+"""Losses over people against slow loops, by value and by gradient, and the sum of all losses."""
 
 import math
-from collections.abc import Callable
 from typing import cast
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mien_training.config.losses import (
+    ArcfaceHead,
     BatchAll,
-    BatchHard,
     Center,
-    CosineHead,
+    Contrastive,
+    CosfaceHead,
     LinearHead,
     Losses,
-    SemiHard,
+    PairDecision,
     Softmax,
+    SquaredError,
     Triplet,
 )
 from mien_training.losses import WeightedSum
 from mien_training.losses.center import CenterLoss
-from mien_training.losses.softmax import CosineLogits, LinearLogits, SoftmaxLoss
-from mien_training.losses.triplet import TripletLoss
+from mien_training.losses.heads import ArcfaceLogits, CosfaceLogits, LinearLogits
+from mien_training.losses.softmax import SoftmaxLoss
+from mien_training.losses.squared_error import SquaredErrorLoss
+from tests.training.batch import (
+    DIMENSION,
+    LABELS,
+    PEOPLE,
+    assert_finite,
+    assert_same,
+    assert_slopes,
+    dtypes,
+    embeddings,
+)
 
-PEOPLE, DIMENSION = 4, 5
-LABELS = torch.tensor([0, 1, 1, 3, 0, 3, 1, 3])  # nobody is 2
-TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
-dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-
-
-def embeddings(dtype: torch.dtype, count: int = len(LABELS)) -> Tensor:
-    generator = torch.Generator().manual_seed(3)
-    drawn = torch.randn(count, DIMENSION, generator=generator, dtype=torch.float64)
-    return drawn.to(dtype).requires_grad_()
-
-
-def assert_same(fast: nn.Module, slow: Callable[[Tensor], Tensor], dtype: torch.dtype) -> None:
-    """Value and gradient agree."""
-    raw, again = embeddings(dtype), embeddings(dtype)
-    value, expected = fast(raw, LABELS).loss, slow(again)
-    value.backward()
-    expected.backward()
-    torch.testing.assert_close(value, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
-    torch.testing.assert_close(raw.grad, again.grad, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+HEADS = {
+    "linear": LinearHead(kind="linear"),
+    "cosface": CosfaceHead(kind="cosface"),
+    "arcface": ArcfaceHead(kind="arcface", margin=0.5),
+}
+heads = pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 
 
 @dtypes
@@ -63,10 +61,10 @@ def test_softmax_on_a_linear_head_is_minus_the_log_of_the_own_share(dtype: torch
 
 
 @dtypes
-def test_softmax_on_a_cosine_head_takes_the_margin_off_the_own_cosine(dtype: torch.dtype) -> None:
-    head = CosineHead(kind="cosine", scale=7.0, margin=0.25)
+def test_softmax_on_cosface_takes_the_margin_off_the_own_cosine(dtype: torch.dtype) -> None:
+    head = CosfaceHead(kind="cosface", scale=7.0, margin=0.25)
     loss = SoftmaxLoss(Softmax(head=head), PEOPLE, DIMENSION).to(dtype)
-    weights = cast("CosineLogits", loss.head).weight
+    weights = cast("CosfaceLogits", loss.head).weight
 
     def slow(raw: Tensor) -> Tensor:
         total = raw.new_zeros(())
@@ -77,6 +75,77 @@ def test_softmax_on_a_cosine_head_takes_the_margin_off_the_own_cosine(dtype: tor
                 for person, cosine in enumerate(cosines)
             ]
             total = total - torch.log(powers[label] / sum(powers))
+        return total / len(raw)
+
+    assert_same(loss, slow, dtype)
+
+
+@dtypes
+def test_softmax_on_arcface_widens_the_own_angle_as_far_as_it_may(dtype: torch.dtype) -> None:
+    margin = 1.2  # so wide that some angles of the batch are beyond π - margin
+    head = ArcfaceHead(kind="arcface", scale=7.0, margin=margin)
+    loss = SoftmaxLoss(Softmax(head=head), PEOPLE, DIMENSION).to(dtype)
+    weights = cast("ArcfaceLogits", loss.head).weight
+    with torch.no_grad():
+        weights[0] = -embeddings(dtype)[0]
+    beyond = []
+
+    def slow(raw: Tensor) -> Tensor:
+        total = raw.new_zeros(())
+        for x, label in zip(raw, LABELS, strict=True):
+            cosines = [w @ x / (w.norm() * x.norm()) for w in weights]
+            angle = torch.acos(cosines[label].clamp(-1 + 1e-9, 1 - 1e-9))
+            beyond.append(bool(angle > math.pi - margin))
+            cosines[label] = (
+                cosines[label] - margin * math.sin(margin)
+                if beyond[-1]
+                else torch.cos(angle + margin)
+            )
+            powers = [torch.exp(7.0 * cosine) for cosine in cosines]
+            total = total - torch.log(powers[label] / sum(powers))
+        return total / len(raw)
+
+    assert_same(loss, slow, dtype)
+    assert True in beyond
+    assert False in beyond
+
+
+def test_the_own_logit_of_arcface_falls_as_the_angle_grows() -> None:
+    logits = ArcfaceLogits(ArcfaceHead(kind="arcface", margin=0.5), people=1, dimension=2)
+    angles = torch.linspace(0, math.pi, 200)
+    with torch.no_grad():
+        logits.weight.copy_(torch.tensor([[1.0, 0.0]]))
+        raw = torch.stack([angles.cos(), angles.sin()], dim=1)
+        own = logits(raw, torch.zeros(200, dtype=torch.int64)).squeeze(1)
+    assert (own.diff() < 0).all()
+
+
+@pytest.mark.parametrize("head", [CosfaceHead, ArcfaceHead])
+def test_without_a_margin_a_head_is_a_scaled_cosine(
+    head: type[CosfaceHead | ArcfaceHead],
+) -> None:
+    kind = head.model_fields["kind"].annotation.__args__[0]  # type: ignore[union-attr]
+    recipe = Softmax.model_validate({"head": {"kind": kind, "scale": 3.0, "margin": 0.0}})
+    loss = SoftmaxLoss(recipe, PEOPLE, DIMENSION)
+    raw = embeddings(torch.float32)
+    weight = cast("CosfaceLogits | ArcfaceLogits", loss.head).weight
+    cosines = torch.nn.functional.cosine_similarity(raw.unsqueeze(1), weight.unsqueeze(0), dim=2)
+    torch.testing.assert_close(loss.head(raw, LABELS), 3 * cosines)
+
+
+@dtypes
+def test_squared_error_is_half_the_squared_distance_to_the_one_hot_target(
+    dtype: torch.dtype,
+) -> None:
+    loss = SquaredErrorLoss(PEOPLE, DIMENSION).to(dtype)
+    linear = loss.head.linear
+
+    def slow(raw: Tensor) -> Tensor:
+        total = raw.new_zeros(())
+        for x, label in zip(raw, LABELS, strict=True):
+            for person in range(PEOPLE):
+                score = linear.weight[person] @ x + linear.bias[person]
+                total = total + (float(person == label) - score) ** 2 / 2
         return total / len(raw)
 
     assert_same(loss, slow, dtype)
@@ -122,119 +191,68 @@ def test_centres_move_as_the_paper_says_after_the_loss_was_taken(dtype: torch.dt
 def test_centres_are_state_and_no_parameters() -> None:
     loss = CenterLoss(Center(), PEOPLE, DIMENSION)
     assert list(loss.parameters()) == []
-    assert list(loss.state_dict()) == ["centers"]
+    loss(embeddings(torch.float32), LABELS)
+    restored = CenterLoss(Center(), PEOPLE, DIMENSION)
+    restored.load_state_dict(loss.state_dict())
+    assert torch.count_nonzero(restored.centers) > 0
+    assert torch.equal(restored.centers, loss.centers)
 
 
-def slow_distances(raw: Tensor, squared: bool) -> list[list[Tensor]]:
-    unit = [x / x.norm() for x in raw]
-    squares = [[((x - y) ** 2).sum() for y in unit] for x in unit]
-    return squares if squared else [[d.sqrt() for d in row] for row in squares]
-
-
-def slow_triplets(d: list[list[Tensor]], margin: float, kind: str) -> list[tuple[int, int, int]]:
-    """Every triplet that a selection wants, by three loops."""
-    rows = range(len(LABELS))
-    triplets = [
-        (a, p, n)
-        for a in rows
-        for p in rows
-        for n in rows
-        if a != p and LABELS[a] == LABELS[p] and LABELS[a] != LABELS[n]
-    ]
-    match kind:
-        case "batch_all":
-            return [(a, p, n) for a, p, n in triplets if d[a][p] - d[a][n] + margin > 0]
-        case "semi_hard":
-            return [(a, p, n) for a, p, n in triplets if d[a][p] < d[a][n] < d[a][p] + margin]
-        case _:
-            return [
-                max(
-                    ((a, p, n) for b, p, n in triplets if b == a),
-                    key=lambda t: (d[t[0]][t[1]] - d[t[0]][t[2]]).item(),
-                )
-                for a in rows
-            ]
-
-
-@dtypes
-@pytest.mark.parametrize("distance", ["squared", "plain"])
-@pytest.mark.parametrize("selection", [SemiHard, BatchHard, BatchAll])
-def test_triplet_loss_is_the_mean_over_the_selected_triplets(
-    selection: type[SemiHard | BatchHard | BatchAll], distance: str, dtype: torch.dtype
+@heads
+def test_the_gradient_of_softmax_agrees_with_finite_differences(
+    head: LinearHead | CosfaceHead | ArcfaceHead,
 ) -> None:
-    kind = selection.model_fields["kind"].annotation.__args__[0]  # type: ignore[union-attr]
-    recipe = {"margin": 0.4, "distance": distance, "selection": {"kind": kind}}
-    loss = TripletLoss(Triplet.model_validate(recipe))
-
-    def slow(raw: Tensor) -> Tensor:
-        d = slow_distances(raw, distance == "squared")
-        triplets = slow_triplets(d, 0.4, kind)
-        losses = [torch.relu(d[a][p] - d[a][n] + 0.4) for a, p, n in triplets]
-        return torch.stack(losses).mean()
-
-    assert_same(loss, slow, dtype)
+    assert_slopes(SoftmaxLoss(Softmax(head=head), PEOPLE, DIMENSION))
 
 
-def test_gradients_agree_with_finite_differences() -> None:
-    losses = [
-        SoftmaxLoss(Softmax(), PEOPLE, DIMENSION),
-        CenterLoss(Center(), PEOPLE, DIMENSION).eval(),
-        TripletLoss(Triplet(margin=0.4, selection=BatchAll(kind="batch_all"))),
-    ]
-    for loss in losses:
-        module = loss.double()
-        assert torch.autograd.gradcheck(
-            lambda raw, module=module: module(raw, LABELS).loss, embeddings(torch.float64)
-        )
+@pytest.mark.parametrize("space", ["raw", "unit"])
+def test_the_gradients_of_squared_losses_agree_with_finite_differences(space: str) -> None:
+    assert_slopes(SquaredErrorLoss(PEOPLE, DIMENSION))
+    assert_slopes(CenterLoss(Center.model_validate({"space": space}), PEOPLE, DIMENSION).eval())
 
 
-DEGENERATE = {
-    "one person": torch.zeros(6, dtype=torch.int64),
-    "everybody once": torch.arange(4),
-    "one picture": torch.zeros(1, dtype=torch.int64),
-}
-
-
-@pytest.mark.parametrize("labels", DEGENERATE.values(), ids=DEGENERATE)
-@pytest.mark.parametrize("distance", ["squared", "plain"])
-@pytest.mark.parametrize("kind", ["semi_hard", "batch_hard", "batch_all"])
-def test_without_a_triplet_the_loss_is_zero_with_a_gradient(
-    kind: str, distance: str, labels: Tensor
+@heads
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_an_embedding_on_its_persons_direction_or_against_it_gives_no_nan(
+    head: LinearHead | CosfaceHead | ArcfaceHead, sign: float
 ) -> None:
-    loss = TripletLoss(Triplet.model_validate({"distance": distance, "selection": {"kind": kind}}))
-    raw = embeddings(torch.float32, len(labels))
-    term = loss(raw, labels)
-    term.loss.backward()
-    assert term.loss.item() == 0
-    assert term.log["active_triplets"] == 0
-    assert raw.grad is not None
-    assert torch.count_nonzero(raw.grad) == 0
+    loss = SoftmaxLoss(Softmax(head=head), PEOPLE, DIMENSION)
+    weight = next(loss.parameters()).detach()
+    assert_finite(loss, (sign * weight[LABELS]).requires_grad_(), LABELS)
 
 
-@pytest.mark.parametrize("distance", ["squared", "plain"])
-@pytest.mark.parametrize("kind", ["semi_hard", "batch_hard", "batch_all"])
-def test_where_all_embeddings_are_one_nothing_is_nan(kind: str, distance: str) -> None:
-    recipe = {"margin": 0.3, "distance": distance, "selection": {"kind": kind}}
-    raw = torch.ones(len(LABELS), DIMENSION, requires_grad=True)
-    term = TripletLoss(Triplet.model_validate(recipe))(raw, LABELS)
-    term.loss.backward()
-    assert term.loss.item() == pytest.approx(0 if kind == "semi_hard" else 0.3, abs=1e-6)
-    assert raw.grad is not None
-    assert torch.isfinite(raw.grad).all()
+@heads
+def test_embeddings_of_zero_give_no_nan(head: LinearHead | CosfaceHead | ArcfaceHead) -> None:
+    loss = SoftmaxLoss(Softmax(head=head), PEOPLE, DIMENSION)
+    assert_finite(loss, torch.zeros(len(LABELS), DIMENSION, requires_grad=True), LABELS)
 
 
-def test_active_triplets_are_the_share_of_all_that_have_a_loss() -> None:
-    raw = embeddings(torch.float64)
-    term = TripletLoss(Triplet(margin=0.4))(raw, LABELS)
-    d = slow_distances(raw, squared=True)
-    active = len(slow_triplets(d, 0.4, "batch_all"))
-    every = len(slow_triplets(d, math.inf, "batch_all"))
-    assert term.log["active_triplets"] == pytest.approx(active / every)
+EVERY = Losses(
+    softmax=Softmax(weight=2.0),
+    squared_error=SquaredError(weight=0.3),
+    center=Center(weight=0.5),
+    triplet=Triplet(weight=0.7, selection=BatchAll(kind="batch_all")),
+    contrastive=Contrastive(weight=1.1),
+    pair_decision=PairDecision(weight=1.3),
+)
 
 
 def test_the_sum_weighs_each_part_and_logs_it_unweighted() -> None:
-    recipe = Losses(softmax=Softmax(weight=2.0), center=Center(weight=0.5))
-    total = WeightedSum(recipe, PEOPLE, DIMENSION)
+    total = WeightedSum(EVERY, PEOPLE, DIMENSION)
     loss, log = total(embeddings(torch.float32), LABELS)
-    assert loss.item() == pytest.approx(2 * log["softmax"] + 0.5 * log["center"])
+    parts = {name: part.weight for name, part in EVERY}
+    assert set(total.terms) == set(Losses.model_fields)
+    assert loss.item() == pytest.approx(sum(log[name] * parts[name] for name in parts))
     assert log["loss"] == loss.item()
+
+
+def test_the_sum_trains_the_weights_of_its_heads_and_of_its_decision() -> None:
+    total = WeightedSum(EVERY, PEOPLE, DIMENSION)
+    total(embeddings(torch.float32), LABELS).loss.backward()
+    assert {name for name, weight in total.named_parameters() if weight.grad is not None} == {
+        "terms.softmax.head.weight",
+        "terms.squared_error.head.linear.weight",
+        "terms.squared_error.head.linear.bias",
+        "terms.pair_decision.slope",
+        "terms.pair_decision.offset",
+    }

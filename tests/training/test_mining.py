@@ -1,86 +1,237 @@
-"""Selectors by what must hold of any selection, and by closed-form counts."""
+"""Selectors against slow loops over all triplets, by what must hold of any selection, and by how
+often a drawn negative is drawn."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import pytest
 import torch
+from pytorch_metric_learning.miners import DistanceWeightedMiner
 from torch import Tensor
+from torch.nn import functional as F
 
-from mien_training.losses.triplet import unit_distances
-from mien_training.mining import Selector, Triplets, batch_all, batch_hard, semi_hard
+from mien_training.losses.distance import distances as distances_of
+from mien_training.mining import (
+    DistanceWeighted,
+    Selection,
+    Selector,
+    active_share,
+    batch_all,
+    batch_hard,
+    random,
+    semi_hard,
+)
 
-P, K, MARGIN = 6, 4, 0.3
-SELECTORS: list[Selector] = [semi_hard, batch_hard, batch_all]
-
-
-@pytest.fixture
-def labels() -> Tensor:
-    return torch.arange(P).repeat_interleave(K)[torch.randperm(P * K, generator=_generator())]
-
-
-@pytest.fixture
-def distances() -> Tensor:
-    return unit_distances(torch.randn(P * K, 8, generator=_generator()), squared=True)
+P, K, D, MARGIN = 6, 4, 8, 0.3
+weighted = DistanceWeighted(dimension=D, squared=True, nearest=0.5, farthest=1.4)
+SELECTORS: list[Selector] = [semi_hard, batch_hard, batch_all, random, weighted]
+selectors = pytest.mark.parametrize("select", SELECTORS)
+UNEVEN = (1, 2, 3, 7, 4)
+"""Pictures of each person."""
+DRAWS = 1500
+Triplet: TypeAlias = tuple[int, int, int]
 
 
 def _generator() -> torch.Generator:
     return torch.Generator().manual_seed(5)
 
 
-@pytest.mark.parametrize("select", SELECTORS)
-def test_positives_are_the_anchors_person_and_negatives_are_not(
+@pytest.fixture(params=[(K,) * P, UNEVEN, (12, 12)], ids=str)
+def labels(request: pytest.FixtureRequest) -> Tensor:
+    pictures = torch.tensor(request.param)
+    ordered = torch.arange(len(pictures)).repeat_interleave(pictures)
+    return ordered[torch.randperm(len(ordered), generator=_generator())]
+
+
+@pytest.fixture
+def unit(labels: Tensor) -> Tensor:
+    return F.normalize(torch.randn(len(labels), D, generator=_generator()))
+
+
+@pytest.fixture
+def distances(unit: Tensor) -> Tensor:
+    return distances_of(unit, squared=True)
+
+
+def every(labels: Tensor) -> Iterator[Triplet]:
+    rows = range(len(labels))
+    for a in rows:
+        for p in rows:
+            for n in rows:
+                if a != p and labels[a] == labels[p] and labels[a] != labels[n]:
+                    yield a, p, n
+
+
+def pull_of(triplets: list[Triplet], size: int) -> Tensor:
+    pull = torch.zeros(size, size, dtype=torch.int64)
+    for a, p, n in triplets:
+        pull[a, p] += 1
+        pull[a, n] -= 1
+    return pull
+
+
+def assert_selected(
+    selection: Selection, triplets: list[Triplet], distances: Tensor, margin: float = MARGIN
+) -> None:
+    """The selection is these triplets, of which those with a loss pull."""
+    d = distances.tolist()
+    active = [(a, p, n) for a, p, n in triplets if d[a][n] < d[a][p] + margin]
+    assert selection.selected == len(triplets)
+    assert selection.active == len(active)
+    assert torch.equal(selection.pull, pull_of(active, len(distances)))
+
+
+SLOW: dict[Selector, Callable[[float, float], bool]] = {
+    batch_all: lambda near, far: far < near + MARGIN,
+    semi_hard: lambda near, far: near < far < near + MARGIN,
+}
+
+
+@pytest.mark.parametrize("select", SLOW)
+def test_bands_are_what_three_loops_select(
     select: Selector, distances: Tensor, labels: Tensor
 ) -> None:
-    anchors, positives, negatives = select(distances, labels, MARGIN)
-    assert len(anchors) > 0
-    assert torch.equal(labels[anchors], labels[positives])
-    assert (anchors != positives).all()
-    assert (labels[anchors] != labels[negatives]).all()
+    d = distances.double().tolist()
+    wanted = [t for t in every(labels) if SLOW[select](d[t[0]][t[1]], d[t[0]][t[2]])]
+    assert_selected(select(distances.double(), labels, MARGIN), wanted, distances.double())
 
 
-@pytest.mark.parametrize("select", SELECTORS)
-def test_no_triplet_is_selected_twice(select: Selector, distances: Tensor, labels: Tensor) -> None:
-    triplets = _listed(select(distances, labels, MARGIN))
-    assert len(set(triplets)) == len(triplets)
-
-
-def test_semi_hard_negatives_lie_between_the_positive_and_the_margin(
-    distances: Tensor, labels: Tensor
+@pytest.mark.parametrize("select", SLOW)
+def test_bands_with_many_equal_distances_leave_their_borders_out(
+    select: Selector, labels: Tensor
 ) -> None:
-    near, far = _gaps(semi_hard(distances, labels, MARGIN), distances)
-    assert ((far > near) & (far < near + MARGIN)).all()
+    steps = torch.randint(0, 4, (len(labels),) * 2, generator=_generator())
+    distances = (steps + steps.T) / 4.0
+    d = distances.tolist()
+    margin = 0.5
+    wanted = [
+        (a, p, n)
+        for a, p, n in every(labels)
+        if d[a][n] < d[a][p] + margin and (select is batch_all or d[a][p] < d[a][n])
+    ]
+    assert_selected(select(distances, labels, margin), wanted, distances, margin)
 
 
 def test_batch_hard_gives_every_anchor_its_worst_triplet(distances: Tensor, labels: Tensor) -> None:
-    selected = batch_hard(distances, labels, MARGIN)
-    near, far = _gaps(selected, distances)
-    every_near, every_far = _gaps(every := batch_all(distances, labels, torch.inf), distances)
-    assert torch.equal(selected.anchors, torch.arange(P * K))
-    for anchor in range(P * K):
-        mine = every.anchors == anchor
-        assert near[anchor] == every_near[mine].max()
-        assert far[anchor] == every_far[mine].min()
+    worst: dict[int, Triplet] = {}
+    gaps = {(a, p, n): float(distances[a, p] - distances[a, n]) for a, p, n in every(labels)}
+    for triplet in sorted(gaps, key=gaps.__getitem__):
+        worst[triplet[0]] = triplet
+    assert_selected(batch_hard(distances, labels, MARGIN), list(worst.values()), distances)
 
 
 def test_batch_all_with_an_endless_margin_has_every_triplet(
     distances: Tensor, labels: Tensor
 ) -> None:
-    count = len(batch_all(distances, labels, torch.inf).anchors)
+    there_are = len(list(every(labels)))
+    assert batch_all(distances, labels, torch.inf).selected == there_are
+    assert active_share(distances, labels, torch.inf) == 1
+
+
+def test_of_p_people_with_k_pictures_there_are_as_many_triplets_as_combinatorics_says() -> None:
+    labels = torch.arange(P).repeat_interleave(K)
+    count = batch_all(torch.zeros(P * K, P * K), labels, MARGIN).selected
     assert count == (P * K) * (K - 1) * (P * K - K)
 
 
-def test_batch_all_has_those_with_a_loss_and_semi_hard_is_part_of_it(
-    distances: Tensor, labels: Tensor
+@selectors
+def test_every_triplet_pulls_one_positive_and_pushes_one_negative(
+    select: Selector, distances: Tensor, labels: Tensor
 ) -> None:
-    every, some = (select(distances, labels, MARGIN) for select in (batch_all, semi_hard))
-    near, far = _gaps(every, distances)
-    assert (near - far + MARGIN > 0).all()
-    assert set(_listed(some)) <= set(_listed(every))
+    selection = select(distances, labels, MARGIN)
+    one = labels.unsqueeze(0) == labels.unsqueeze(1)
+    assert selection.active > 0
+    assert selection.pull[one].min() >= 0
+    assert selection.pull[~one].max() <= 0
+    assert torch.count_nonzero(selection.pull.diagonal()) == 0
+    assert torch.count_nonzero(selection.pull.sum(dim=1)) == 0
+    assert selection.pull[one].sum() == selection.active <= selection.selected
 
 
-def _listed(triplets: Triplets) -> list[tuple[int, ...]]:
-    return list(zip(*(rows.tolist() for rows in triplets), strict=True))
+@pytest.mark.parametrize("select", [random, weighted])
+def test_a_draw_has_one_negative_for_each_anchor_and_positive(
+    select: Selector, distances: Tensor, labels: Tensor
+) -> None:
+    one = labels.unsqueeze(0) == labels.unsqueeze(1)
+    expected = one.to(torch.int64).fill_diagonal_(0)
+    selection = select(distances, labels, torch.inf)
+    assert selection.selected == selection.active == int(expected.sum())
+    assert torch.equal(selection.pull.clamp(min=0), expected)
 
 
-def _gaps(triplets: Triplets, distances: Tensor) -> tuple[Tensor, Tensor]:
-    """Distances to the positive and to the negative, [T] each."""
-    anchors, positives, negatives = triplets
-    return distances[anchors, positives], distances[anchors, negatives]
+@pytest.mark.parametrize("select", [random, weighted])
+def test_a_draw_follows_the_seed_of_torch(
+    select: Selector, distances: Tensor, labels: Tensor
+) -> None:
+    pulls = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        pulls.append(select(distances, labels, torch.inf).pull)
+    assert torch.equal(pulls[0], pulls[1])
+    assert not torch.equal(pulls[0], pulls[2])
+
+
+def drawn_shares(select: Selector, distances: Tensor, labels: Tensor) -> Tensor:
+    """How often each negative is drawn for each anchor, [B, B]; a row adds up to 1, or is 0."""
+    pulls = [select(distances, labels, torch.inf).pull for _ in range(DRAWS)]
+    counts = -torch.stack(pulls).sum(dim=0).clamp(max=0)
+    return counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+def standard_error(share: Tensor) -> Tensor:
+    """Of a share that is measured by draws, with one to spare for shares near 0."""
+    return (share * (1 - share) / DRAWS).sqrt() + 1 / DRAWS
+
+
+def test_random_draws_all_negatives_alike() -> None:
+    labels = torch.arange(P).repeat_interleave(K)
+    torch.manual_seed(1)
+    share = drawn_shares(random, torch.zeros(P * K, P * K), labels)
+    expected = (labels.unsqueeze(0) != labels.unsqueeze(1)) / (P * K - K)
+    assert ((share - expected).abs() < 5 * standard_error(expected)).all()
+
+
+def test_distance_weighted_draws_by_the_inverse_of_the_papers_density() -> None:
+    labels = torch.tensor([0, 0, *range(1, 7)])
+    apart = torch.tensor([0.1, 0.5, 0.8, 1.1, 1.39, 1.5])
+    distances = torch.ones(8, 8)
+    distances[0, 2:] = apart
+    density = [max(d, 0.5) ** (D - 2) * (1 - max(d, 0.5) ** 2 / 4) ** ((D - 3) / 2) for d in apart]
+    inverse = torch.tensor([1 / q if d < 1.4 else 0 for d, q in zip(apart, density, strict=True)])
+    weights = weighted.weights(distances, labels)[0, 2:]
+    torch.testing.assert_close(weights, inverse / inverse.sum())
+
+
+def test_an_anchor_whose_negatives_are_all_far_draws_them_alike() -> None:
+    labels = torch.tensor([0, 0, 1, 1])
+    weights = weighted.weights(torch.full((4, 4), 1.5), labels)
+    expected = (labels.unsqueeze(0) != labels.unsqueeze(1)) / 2
+    torch.testing.assert_close(weights, expected)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 128, 512])
+def test_weights_are_finite_in_few_and_in_many_dimensions(dimension: int) -> None:
+    labels = torch.arange(P).repeat_interleave(K)
+    distances = torch.linspace(0, 2, (P * K) ** 2).reshape(P * K, P * K)
+    weights = DistanceWeighted(dimension, False, 0.5, 1.4).weights(distances, labels)
+    assert torch.isfinite(weights).all()
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(P * K))
+
+
+def test_distance_weighted_draws_as_often_as_pytorch_metric_learning(
+    unit: Tensor, labels: Tensor
+) -> None:
+    """Theirs draws nothing for an anchor whose negatives are all far; the batches have none."""
+    miner = DistanceWeightedMiner(cutoff=0.5, nonzero_loss_cutoff=1.4)
+    torch.manual_seed(1)
+    counts: Counter[tuple[int, int]] = Counter()
+    for _ in range(DRAWS):
+        anchors, _, negatives = miner(unit, labels)
+        counts.update(zip(anchors.tolist(), negatives.tolist(), strict=True))
+    theirs = torch.zeros(len(labels), len(labels))
+    for (a, n), count in counts.items():
+        theirs[a, n] = count
+    theirs /= theirs.sum(dim=1, keepdim=True).clamp(min=1)
+    ours = drawn_shares(weighted, distances_of(unit, squared=True), labels)
+    assert ((ours - theirs).abs() < 5 * 2**0.5 * standard_error(theirs)).all()

@@ -57,6 +57,28 @@ def test_a_picture_repeats_within_a_batch_only_as_far_as_it_must() -> None:
             assert len(set(mine.tolist())) == min(there_are, 4)
 
 
+def test_a_single_picture_is_repeated_until_its_person_has_k() -> None:
+    labels = labels_of(1, 5)
+    for rows in epoch(labels, p=2, k=4):
+        assert rows[labels[rows] == 0].tolist() == [0] * 4
+
+
+@pytest.mark.parametrize("pictures", [(5, 5, 5), (3, 4, 9), (1, 1, 1, 1, 1)])
+def test_the_last_batch_is_as_large_as_any_though_pictures_do_not_come_out_even(
+    pictures: tuple[int, ...],
+) -> None:
+    batches = epoch(labels_of(*pictures), p=2, k=4)
+    assert [len(rows) for rows in batches] == [8] * len(batches)
+
+
+def test_every_epoch_has_as_many_batches_in_another_order() -> None:
+    labels = labels_of(3, 4, 9, 6)
+    sampler = Sampler(labels, Batches(people=2, pictures=4), seed=1)
+    epochs = [np.concatenate(list(sampler.epoch(number))).tolist() for number in range(4)]
+    assert {len(rows) for rows in epochs} == {len(sampler) * 8}
+    assert len({tuple(rows) for rows in epochs}) == 4
+
+
 def test_a_person_with_most_pictures_is_in_every_batch_and_others_are_drawn_again() -> None:
     labels = labels_of(2, 2, 20)
     batches = epoch(labels, p=2, k=2)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mien.errors import DatasetInvalid
 from mien_training.augment import Augmenter
 from mien_training.data import Crops
 from mien_training.sampling import Rows, Sampler
@@ -17,9 +18,13 @@ Batch: TypeAlias = tuple[Tensor, Tensor]
 
 
 class Batches:
-    """Sampled, augmented batches; the same for the same seed and epoch."""
+    """Sampled, augmented batches; the same for the same seed and epoch.
+
+    Raises DatasetInvalid: somebody has no picture, so that a class would have no example.
+    """
 
     def __init__(self, crops: Crops, sampler: Sampler, augmenter: Augmenter, seed: int) -> None:
+        _refuse_gap(crops)
         self._crops, self._sampler, self._augmenter = crops, sampler, augmenter
         self._seed = seed
 
@@ -42,3 +47,13 @@ class Batches:
         seed = np.random.SeedSequence([self._seed, epoch, index]).generate_state(1)
         images = self._augmenter(self._crops.images[rows], int(seed[0]))
         return torch.from_numpy(images), torch.from_numpy(self._crops.labels[rows])
+
+
+def _refuse_gap(crops: Crops) -> None:
+    given, expected = set(crops.labels.tolist()), set(range(len(crops.people)))
+    if given != expected:
+        gap = min(given ^ expected)
+        raise DatasetInvalid(
+            f"{len(expected)} people need the labels 0 to {len(expected) - 1} without a gap, but "
+            f"label {gap} {'has no picture' if gap in expected else 'is nobody'}; label them anew"
+        )

@@ -1,21 +1,26 @@
 """The file of a run that holds all that was learned and how."""
 
+import errno
+import json
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, TypeAlias
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import torch
 
-from mien.errors import RunInvalid
+from mien.errors import RunInvalid, StorageFull
 from mien_training.config.recipe import Recipe
+from mien_training.learner import State
+from mien_training.log import Row
 
 FILE = "checkpoint.pt"
+PARTIAL = f"{FILE}.partial"
 
-State: TypeAlias = dict[str, Any]
-"""What a `state_dict()` of torch gives."""
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -38,26 +43,65 @@ class Checkpoint:
     network: State
     """The weights that learn."""
     average: State
-    """The weights that are used: the moving average, or the same ones where it is off."""
+    """Their moving average, or the same ones where it is off."""
+    used: State
+    """The weights to embed with: the average, or with early stopping that of the best epoch."""
     losses: State
     """Class heads and centres."""
     optimiser: State
+    falls: State
+    """Of the learning rate, on a plateau of validation."""
+    patience: State
+    """Of early stopping."""
+    steps: int
+    """Behind it."""
+    log: list[Row]
+    """The rows of log.csv."""
 
     def parsed_recipe(self) -> Recipe:
         return Recipe.model_validate_json(self.recipe)
 
+    def refuse_other(self, recipe: Recipe, folder: Path, digest: str) -> None:
+        """Raises RunInvalid: this is of another recipe or data set than those named."""
+        other = next(_differences(self.parsed_recipe().model_dump(), recipe.model_dump()), None)
+        if other:
+            key, before, now = other
+            raise RunInvalid(
+                f"the run was begun with another recipe: {key} was {before} and is {now}; resume "
+                "it with the same recipe, or name another folder to write"
+            )
+        if self.data_digest != digest:
+            raise RunInvalid(
+                f"the run was begun with other pictures than those of {folder} (SHA-256 "
+                f"{self.data_digest[:12]}…, now {digest[:12]}…); put them back as they were, or "
+                "name another folder to write"
+            )
+
     def save(self, folder: Path) -> None:
-        """Replace the checkpoint in a folder: after a crash it is the old one or the new one."""
-        partial = folder / f"{FILE}.partial"
+        """Replace the checkpoint in a folder: after a crash it is the old one or the new one.
+
+        Raises StorageFull; the old one is left.
+        """
+        partial = folder / PARTIAL
         try:
             with partial.open("wb") as file:
                 torch.save(vars(self), file)
                 file.flush()
                 os.fsync(file.fileno())
-        except BaseException:
+        except BaseException as error:
             partial.unlink(missing_ok=True)
+            if _has_no_space(error):
+                raise StorageFull(
+                    f"no space left for {folder / FILE} after epoch {self.epoch}; the one before "
+                    "it is kept: free some space and go on with --resume"
+                ) from None
             raise
         partial.replace(folder / FILE)
+
+
+def find(folder: Path) -> Checkpoint | None:
+    """The checkpoint of a run, or None where none was written yet. Raises as `load`."""
+    return load(folder) if (folder / FILE).is_file() else None
 
 
 def load(folder: Path) -> Checkpoint:
@@ -76,6 +120,27 @@ def load(folder: Path) -> Checkpoint:
     if not isinstance(content, dict) or set(content) != expected:
         raise RunInvalid(f"{path} was not written by this version of mien-train; fit again")
     return Checkpoint(**content)
+
+
+def _differences(
+    before: Mapping[str, Any], now: Mapping[str, Any], table: str = ""
+) -> Iterator[tuple[str, str, str]]:
+    """Each key that differs, "dotted.like.this", and its two values as JSON."""
+    # The kind first, since all the other keys follow from it.
+    for key in sorted({**before, **now}, key=lambda key: key != "kind"):
+        one, other = before.get(key), now.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from _differences(one, other, f"{table}{key}.")
+        elif one != other:
+            yield f"{table}{key}", json.dumps(one), json.dumps(other)
+
+
+def _has_no_space(error: BaseException | None) -> bool:
+    """Torch wraps the error of a file that it writes to."""
+    if error is None:
+        return False
+    is_it = isinstance(error, OSError) and error.errno in NO_SPACE
+    return is_it or _has_no_space(error.__context__)
 
 
 def _read(path: Path) -> object:

@@ -26,7 +26,15 @@ def main() -> None:
     metavar="KEY=VALUE",
     help="Change a key of the recipe, such as optimiser.learning_rate=0.01; may be repeated.",
 )
-def fit(folder: Path, recipe: str, out: Path, overrides: tuple[str, ...]) -> None:
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run in --out from its checkpoint; start it where there is none.",
+)
+@click.option("--strict", is_flag=True, help="Refuse whatever the audit of FOLDER finds.")
+def fit(
+    folder: Path, recipe: str, out: Path, overrides: tuple[str, ...], resume: bool, strict: bool
+) -> None:
     """Learn from FOLDER, which holds <person>/<picture>, and write a run folder."""
     from mien_training.loading import load_recipe
 
@@ -34,7 +42,7 @@ def fit(folder: Path, recipe: str, out: Path, overrides: tuple[str, ...]) -> Non
 
     from mien_training import fit as learning
 
-    learning.fit(folder, loaded, out)
+    learning.fit(folder, loaded, out, resume=resume, strict=strict)
     click.echo(f"wrote {out}")
 
 

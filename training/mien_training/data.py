@@ -9,10 +9,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mien.dataset import Person, read, scan
+from mien.dataset import read, scan
 from mien.errors import DatasetInvalid
 from mien.vision.crops import crop
+from mien.vision.images import RGB
 from mien_training.config.recipe import Crop
+from mien_training.difference_hash import Hash, Hashes, difference_hash
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 """uint8 [N, H, W, 3], RGB."""
@@ -21,6 +23,32 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 
 NAMED = 5
 """People that a message names before it says how many more there are."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture as read."""
+
+    name: str
+    """"person/file"."""
+    label: int
+    crop: RGB
+    sha256: bytes
+    """Of the file."""
+    hash: Hash
+    """Of the crop, by what it looks like."""
+
+    @classmethod
+    def read(cls, path: Path, label: int, size: Crop) -> "Picture":
+        """Raises DatasetInvalid, naming the file."""
+        scaled = crop(read(path), size.height, size.width)
+        return cls(
+            name=f"{path.parent.name}/{path.name}",
+            label=label,
+            crop=scaled,
+            sha256=hashlib.sha256(path.read_bytes()).digest(),
+            hash=difference_hash(scaled),
+        )
 
 
 @dataclass(frozen=True)
@@ -44,10 +72,33 @@ class Crops:
 
 @dataclass(frozen=True)
 class Data:
-    """A folder as read: its crops and the SHA-256 of its names and pictures."""
+    """A folder as read. `names`, `sha256s` and `hashes` are of the pictures in `crops`."""
 
     crops: Crops
     digest: str
+    """SHA-256 of all names and files."""
+    names: tuple[str, ...]
+    """"person/file"."""
+    sha256s: tuple[bytes, ...]
+    hashes: Hashes
+    unreadable: tuple[str, ...]
+    """For each picture that cannot be read, its path and what is wrong."""
+    single: tuple[str, ...]
+    """People with one picture."""
+
+    def refuse_unusable(self, folder: Path) -> None:
+        """Raises DatasetInvalid: pictures that cannot be read, people with a single picture."""
+        if self.unreadable:
+            others = len(self.unreadable) - 1
+            more = f" (and {others} more cannot be read)" if others else ""
+            raise DatasetInvalid(f"{self.unreadable[0]}{more}")
+        if self.single:
+            named = ", ".join(map(repr, self.single[:NAMED]))
+            more = f" and {len(self.single) - NAMED} more" if len(self.single) > NAMED else ""
+            raise DatasetInvalid(
+                f"{folder}: a single picture of {named}{more}; add a second one or take the "
+                "folder away"
+            )
 
 
 def load(folder: Path, size: Crop) -> Data:
@@ -56,18 +107,47 @@ def load(folder: Path, size: Crop) -> Data:
     Raises DatasetInvalid: what `mien.dataset.scan` and `read` refuse, fewer than two people, or
     people with a single picture.
     """
+    data = gather(folder, size)
+    data.refuse_unusable(folder)
+    return data
+
+
+def gather(folder: Path, size: Crop) -> Data:
+    """As `load`, but pictures that cannot be read are left out and told of.
+
+    Raises DatasetInvalid: what `mien.dataset.scan` refuses, or fewer than two people.
+    """
     people = scan(folder)
-    _check_counts(folder, people)
+    if len(people) < 2:
+        raise DatasetInvalid(
+            f"{folder} has one person only, {people[0].name!r}; telling people apart needs two"
+        )
     digest = hashlib.sha256()
-    images = []
-    for person in people:
-        for path in person.pictures:
-            images.append(crop(read(path), size.height, size.width))
-            _add(digest, f"{person.name}/{path.name}".encode())
-            _add(digest, path.read_bytes())
-    labels = np.repeat(np.arange(len(people)), [len(person.pictures) for person in people])
-    names = tuple(person.name for person in people)
-    return Data(Crops(names, np.stack(images), labels.astype(np.int64)), digest.hexdigest())
+    pictures: list[Picture] = []
+    unreadable: list[str] = []
+    for label, path in [(n, path) for n, person in enumerate(people) for path in person.pictures]:
+        try:
+            pictures.append(Picture.read(path, label, size))
+        except DatasetInvalid as error:
+            unreadable.append(str(error))
+            continue
+        _add(digest, pictures[-1].name.encode())
+        _add(digest, path.read_bytes())
+    if not pictures:
+        raise DatasetInvalid(unreadable[0])
+    return Data(
+        crops=Crops(
+            people=tuple(person.name for person in people),
+            images=np.stack([picture.crop for picture in pictures]),
+            labels=np.asarray([picture.label for picture in pictures], dtype=np.int64),
+        ),
+        digest=digest.hexdigest(),
+        names=tuple(picture.name for picture in pictures),
+        sha256s=tuple(picture.sha256 for picture in pictures),
+        hashes=np.stack([picture.hash for picture in pictures]),
+        unreadable=tuple(unreadable),
+        single=tuple(person.name for person in people if len(person.pictures) == 1),
+    )
 
 
 def split(people: Sequence[str], share: float, seed: int) -> tuple[tuple[str, ...], ...]:
@@ -87,20 +167,6 @@ def split(people: Sequence[str], share: float, seed: int) -> tuple[tuple[str, ..
     drawn = np.random.default_rng(seed).permutation(len(people))[:count]
     validation = {people[index] for index in drawn}
     return tuple(sorted(set(people) - validation)), tuple(sorted(validation))
-
-
-def _check_counts(folder: Path, people: Sequence[Person]) -> None:
-    if len(people) < 2:
-        raise DatasetInvalid(
-            f"{folder} has one person only, {people[0].name!r}; telling people apart needs two"
-        )
-    single = [person.name for person in people if len(person.pictures) == 1]
-    if single:
-        more = f" and {len(single) - NAMED} more" if len(single) > NAMED else ""
-        raise DatasetInvalid(
-            f"{folder}: a single picture of {', '.join(map(repr, single[:NAMED]))}{more}; "
-            "add a second one or take the folder away"
-        )
 
 
 def _add(digest: "hashlib._Hash", content: bytes) -> None:

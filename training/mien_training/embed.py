@@ -14,4 +14,6 @@ BATCH = 256
 def embed(network: EmbeddingNetwork, images: Images) -> Vectors:
     """Crops uint8 [N, H, W, 3] to unit vectors float32 [N, D]; the network is in evaluation."""
     batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-    return np.concatenate([network(torch.from_numpy(batch)).numpy() for batch in batches])
+    device = next(network.parameters()).device
+    vectors = [network(torch.from_numpy(batch).to(device)).cpu().numpy() for batch in batches]
+    return np.concatenate(vectors)

@@ -37,7 +37,7 @@ def load_run(folder: Path) -> Run:
     try:
         recipe = saved.parsed_recipe()
         network = build(recipe)
-        network.load_state_dict(saved.average)
+        network.load_state_dict(saved.used)
     except (ValidationError, RuntimeError):
         raise RunInvalid(
             f"{folder} was written by mien {saved.version} with a recipe or weights that this "

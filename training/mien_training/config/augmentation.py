@@ -47,6 +47,39 @@ class ColourShift(Settings):
     """As a share of the colour circle."""
 
 
+class Greyscale(Settings):
+    """Take the colour away, as from an infrared or an old picture."""
+
+    probability: Probability = 0.1
+    """0.2 in SimCLR (Chen et al. 2020)."""
+
+
+class Blur(Settings):
+    """Blur by a Gaussian, as out of focus."""
+
+    probability: Probability = 0.2
+    """0.5 in SimCLR (Chen et al. 2020), from where the deviation is too."""
+    deviation: float = Field(default=2.0, gt=0.1, le=20)
+    """The most, in pixels; the least is 0.1."""
+
+
+class DownScaling(Settings):
+    """Shrink the picture and scale it back, as from a far camera."""
+
+    probability: Probability = 0.2
+    """0.2 in AdaFace (Kim et al. 2022), from where the smallest is too."""
+    smallest: float = Field(default=0.2, gt=0, lt=1)
+    """The least side that it shrinks to, as a share of the picture's."""
+
+
+class Jpeg(Settings):
+    """Compress the picture as JPEG and decode it."""
+
+    probability: Probability = 0.2
+    lowest: int = Field(default=30, ge=1, le=95)
+    """The least quality, on the scale to 100 of libjpeg; the most is 95."""
+
+
 class Noise(Settings):
     """Add Gaussian noise, the same to all three channels."""
 
@@ -71,7 +104,10 @@ class Contrast(Settings):
 
 
 class Augmentation(Settings):
-    """What happens to a training picture, in this order. A table that is not there is off."""
+    """What happens to a training picture, in this order: the scene, the lens, the sensor, the file.
+
+    A table that is not there is off.
+    """
 
     flip: Flip | None = None
     rotation: Rotation | None = None
@@ -79,5 +115,9 @@ class Augmentation(Settings):
     random_crop: RandomCrop | None = None
     colour_shift: ColourShift | None = None
     contrast: Contrast | None = None
+    greyscale: Greyscale | None = None
+    blur: Blur | None = None
+    down_scaling: DownScaling | None = None
     noise: Noise | None = None
+    jpeg: Jpeg | None = None
     information_loss: InformationLoss | None = None

@@ -1,5 +1,6 @@
 """Losses, class heads and the selection of triplets."""
 
+import math
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
@@ -13,24 +14,36 @@ class LinearHead(Settings):
     kind: Literal["linear"]
 
 
-class CosineHead(Settings):
-    """Logits are scaled cosines, the person's own less a margin (Wang et al. 2018, CosFace)."""
+class CosfaceHead(Settings):
+    """Logits are scaled cosines, the own person's less a margin (Wang et al. 2018, CosFace)."""
 
-    kind: Literal["cosine"]
+    kind: Literal["cosface"]
     scale: Positive = 16.0
-    """What a cosine is multiplied by. 64 in CosFace, for thousands of people; fewer take less."""
+    """s, what a cosine is multiplied by. 64 in CosFace, for thousands of people; less for fewer."""
     margin: Share = 0.1
-    """Taken off the cosine to the own person; 0.35 in CosFace, 0 is a plain normalised softmax."""
+    """m, taken off the cosine to the own person; 0.35 in CosFace, 0 is a plain normalised
+    softmax."""
 
 
-Head: TypeAlias = Annotated[LinearHead | CosineHead, Field(discriminator="kind")]
+class ArcfaceHead(Settings):
+    """Logits are scaled cosines, the own person's angle widened by a margin (Deng et al. 2019)."""
+
+    kind: Literal["arcface"]
+    scale: Positive = 16.0
+    """s, as for cosface; 64 in ArcFace."""
+    margin: float = Field(default=0.15, ge=0, lt=math.pi / 2)
+    """m, radians added to the angle to the own person. 0.5 in ArcFace, to which this is as the
+    margin of cosface is to CosFace's."""
+
+
+Head: TypeAlias = Annotated[LinearHead | CosfaceHead | ArcfaceHead, Field(discriminator="kind")]
 
 
 class Softmax(Settings):
     """Cross-entropy over the people of training."""
 
     weight: NotNegative = 1.0
-    head: Head = CosineHead(kind="cosine")
+    head: Head = CosfaceHead(kind="cosface")
 
 
 class Center(Settings):
@@ -42,6 +55,12 @@ class Center(Settings):
     """α, how far a centre moves at each step; 0.5 in the paper."""
     space: Literal["raw", "unit"] = "raw"
     """Whether embeddings are taken as they come, as in the paper, or as unit vectors."""
+
+
+class SquaredError(Settings):
+    """Half the squared distance between W·x + b and the one-hot target (the course's E)."""
+
+    weight: NotNegative = 1.0
 
 
 class SemiHard(Settings):
@@ -62,7 +81,42 @@ class BatchAll(Settings):
     kind: Literal["batch_all"]
 
 
-Selection: TypeAlias = Annotated[SemiHard | BatchHard | BatchAll, Field(discriminator="kind")]
+class Random(Settings):
+    """A negative drawn at random for each anchor and positive.
+
+    Soon few of them have a loss, and learning stalls (Schroff et al. 2015, section 3.2).
+    """
+
+    kind: Literal["random"]
+
+
+class DistanceWeighted(Settings):
+    """A negative drawn for each anchor and positive, at all distances alike (Wu et al. 2017).
+
+    Its weight is 1/q(d), the inverse of how often a distance occurs among random directions.
+    """
+
+    kind: Literal["distance_weighted"]
+    nearest: float = Field(default=0.5, gt=0, lt=2)
+    """Euclidean; nearer negatives have the weight of this distance, which tames the noise of their
+    gradients. 0.5 in the authors' code."""
+    farthest: float = Field(default=1.4, gt=0, le=2)
+    """Euclidean; farther negatives are drawn only where there is none within, then all alike. 1.4
+    in the authors' code."""
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.nearest >= self.farthest:
+            raise ValueError(
+                f"losses.triplet.selection.nearest is {self.nearest:g} and not below farthest, "
+                f"{self.farthest:g}; lower the one or raise the other"
+            )
+        return self
+
+
+Selection: TypeAlias = Annotated[
+    SemiHard | BatchHard | BatchAll | Random | DistanceWeighted, Field(discriminator="kind")
+]
 
 
 class Triplet(Settings):
@@ -76,12 +130,51 @@ class Triplet(Settings):
     selection: Selection = SemiHard(kind="semi_hard")
 
 
+class Pairs(Settings):
+    """The keys of losses over all pairs of a batch, as the two halves of a Siamese network see."""
+
+    weight: NotNegative = 1.0
+    balanced: bool = True
+    """Whether pairs of one person and of two count half each. With false all pairs count alike, as
+    in the papers, and a P×K batch has (P-1)·K/(K-1) times as many of two people."""
+
+
+class Contrastive(Pairs):
+    """Contrastive loss (Hadsell et al. 2006): ½d² for one person, ½[margin - d]₊² for two."""
+
+    margin: Positive = 1.0
+    """m, a Euclidean distance; 1 in SigNet (Dey et al. 2017)."""
+    space: Literal["raw", "unit"] = "unit"
+    """Whether distances are between unit vectors, which are what is served, or between embeddings
+    as they come, as in the paper."""
+
+
+class PairDecision(Pairs):
+    """Binary cross-entropy of "same or different?", decided by slope·d + offset.
+
+    Both are learned, from a slope of -5 and an offset of 5; on squared distances between unit
+    vectors, 10·cosine - 5, these are the first values of Wan et al. 2018 (GE2E, section 2.1).
+    """
+
+    distance: Literal["squared", "plain"] = "squared"
+    """Euclidean, between unit vectors."""
+
+
 class Losses(Settings):
     """A weighted sum: each table that is there is one part of it."""
 
     softmax: Softmax | None = None
+    squared_error: SquaredError | None = None
     center: Center | None = None
     triplet: Triplet | None = None
+    contrastive: Contrastive | None = None
+    pair_decision: PairDecision | None = None
+
+    @property
+    def of_pairs(self) -> tuple[str, ...]:
+        """Those that need two pictures of a person in a batch."""
+        names = ("triplet", "contrastive", "pair_decision")
+        return tuple(name for name in names if getattr(self, name))
 
     @model_validator(mode="after")
     def _some(self) -> Self:

@@ -6,15 +6,22 @@ noun, name it in its union there, and give it a case where its room builds it; t
 its model and name it as a field of `Losses`. A model has the same name as the key it is chosen by.
 """
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from mien_training.config.augmentation import Augmentation, Flip
 from mien_training.config.losses import Losses
 from mien_training.config.networks import Cnn, Network, smallest_side
-from mien_training.config.optimisation import Cosine, Optimiser, Schedule, Sgd
-from mien_training.config.table import Count, Settings, Share
+from mien_training.config.optimisation import (
+    Cosine,
+    EarlyStopping,
+    Optimiser,
+    Plateau,
+    Schedule,
+    Sgd,
+)
+from mien_training.config.table import Count, NotNegative, Settings, Share
 
 
 class Crop(Settings):
@@ -50,12 +57,21 @@ class Recipe(Settings):
     """Epochs between two checkpoints; the last epoch always is one."""
     threads: int = Field(default=0, ge=0)
     """Of torch; 0 leaves it to torch. A small network learns faster on 1, and the same on any."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where the network learns; "auto" is the first there is of cuda, mps and cpu."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the network's activations; weights and losses are float32 (torch's autocast)."""
     dimension: Count = 128
     """Of an embedding; 128 in FaceNet."""
     flip_embedding: bool = True
     """Embed the crop and its mirror image and take their mean direction; not while training."""
     ema_decay: Share = 0.0
     """Keep a moving average of the weights with this decay a step and use that; 0 is off."""
+    accumulate: Count = 1
+    """Batches whose mean gradient makes one step; each has normalisation and triplets by itself."""
+    clip_gradient: NotNegative = 0.0
+    """The longest gradient, over all weights; a longer one is scaled to it (Pascanu et al. 2013).
+    0 is off."""
     crop: Crop = Crop()
     batches: Batches = Batches()
     augmentation: Augmentation = Augmentation(flip=Flip())
@@ -63,6 +79,7 @@ class Recipe(Settings):
     losses: Losses
     optimiser: Optimiser = Sgd(kind="sgd")
     schedule: Schedule = Cosine(kind="cosine")
+    early_stopping: EarlyStopping | None = None
 
     @model_validator(mode="after")
     def _large_enough(self) -> Self:
@@ -77,10 +94,21 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        if self.losses.triplet and self.batches.pictures < 2:
+    def _somebody_to_watch(self) -> Self:
+        watching = "schedule.kind is plateau" if isinstance(self.schedule, Plateau) else ""
+        watching = "early_stopping is on" if self.early_stopping else watching
+        if watching and self.validation_people == 0:
             raise ValueError(
-                "batches.pictures is 1, but losses.triplet needs two pictures of a person in a "
-                "batch; set it to 2 or more"
+                f"{watching}, but validation_people is 0, so there is nothing to watch; "
+                "set it to 0.2 or so"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if self.losses.of_pairs and self.batches.pictures < 2:
+            raise ValueError(
+                f"batches.pictures is 1, but losses.{self.losses.of_pairs[0]} needs two pictures "
+                "of a person in a batch; set it to 2 or more"
             )
         return self

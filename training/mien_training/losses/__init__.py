@@ -2,9 +2,20 @@
 
 from torch import Tensor, nn
 
-from mien_training.config.losses import Losses
+from mien_training.config.losses import (
+    Center,
+    Contrastive,
+    Losses,
+    PairDecision,
+    Softmax,
+    SquaredError,
+    Triplet,
+)
 from mien_training.losses.center import CenterLoss
+from mien_training.losses.contrastive import ContrastiveLoss
+from mien_training.losses.pair_decision import PairDecisionLoss
 from mien_training.losses.softmax import SoftmaxLoss
+from mien_training.losses.squared_error import SquaredErrorLoss
 from mien_training.losses.term import Term
 from mien_training.losses.triplet import TripletLoss
 
@@ -16,17 +27,10 @@ class WeightedSum(nn.Module):
         super().__init__()
         self.terms = nn.ModuleDict()
         self.weights: dict[str, float] = {}
-        if recipe.softmax:
-            self._add(
-                "softmax", recipe.softmax.weight, SoftmaxLoss(recipe.softmax, people, dimension)
-            )
-        if recipe.center:
-            self._add("center", recipe.center.weight, CenterLoss(recipe.center, people, dimension))
-        if recipe.triplet:
-            self._add("triplet", recipe.triplet.weight, TripletLoss(recipe.triplet))
-
-    def _add(self, name: str, weight: float, term: nn.Module) -> None:
-        self.terms[name], self.weights[name] = term, weight
+        for name, part in recipe:
+            if part:
+                self.terms[name] = _build(part, people, dimension)
+                self.weights[name] = part.weight
 
     def forward(self, raw: Tensor, labels: Tensor) -> Term:
         """Raw embeddings [B, D] and labels int64 [B]."""
@@ -35,3 +39,23 @@ class WeightedSum(nn.Module):
         loss = sum(losses[1:], start=losses[0])
         log = {key: value for term in terms.values() for key, value in term.log.items()}
         return Term(loss, {"loss": loss.item(), **log})
+
+
+def _build(
+    part: Softmax | SquaredError | Center | Triplet | Contrastive | PairDecision,
+    people: int,
+    dimension: int,
+) -> nn.Module:
+    match part:
+        case Softmax():
+            return SoftmaxLoss(part, people, dimension)
+        case SquaredError():
+            return SquaredErrorLoss(people, dimension)
+        case Center():
+            return CenterLoss(part, people, dimension)
+        case Triplet():
+            return TripletLoss(part, dimension)
+        case Contrastive():
+            return ContrastiveLoss(part)
+        case PairDecision():
+            return PairDecisionLoss(part)

@@ -1,0 +1,49 @@
+"""Where a network learns, and how exactly."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from mien.errors import RecipeInvalid
+from mien_training.config.recipe import Recipe
+
+
+def choose(name: str) -> torch.device:
+    """The device that a recipe asks for.
+
+    Raises RecipeInvalid: torch finds none of that kind.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    found = [kind for kind, is_there in there.items() if is_there] + ["cpu"]
+    if name == "auto":
+        return torch.device(found[0])
+    if name not in found:
+        raise RecipeInvalid(
+            f'device is "{name}", but torch {torch.__version__} finds none here; '
+            f'there is {" and ".join(found)}, or set device="auto"'
+        )
+    return torch.device(name)
+
+
+def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
+    """Let the network calculate in the recipe's precision within this."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+
+
+@contextmanager
+def reproducible(threads: int, device: torch.device) -> Iterator[None]:
+    """Deterministic kernels on so many threads; afterwards torch is as it was.
+
+    Only on a CPU: some of the kernels that networks need have no deterministic form elsewhere.
+    """
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    had_threads = torch.get_num_threads()
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    torch.set_num_threads(threads or had_threads)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(was_deterministic)
+        torch.set_num_threads(had_threads)
