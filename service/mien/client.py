@@ -25,12 +25,12 @@ from mien.v1 import (
     model_pb2_grpc,
     probe_pb2,
 )
+from mien.wire import MAX_MESSAGE_BYTES, MESSAGE_LIMITS
 
 Probe: TypeAlias = bytes | probe_pb2.Embedding | probe_pb2.SubjectRef
 """A picture's bytes, a vector that the served model made, or somebody who is enrolled."""
 
 DEADLINE_SECONDS = 30.0
-MAX_MESSAGE_BYTES = 16 * 2**20
 
 _Reply = TypeVar("_Reply")
 
@@ -42,13 +42,7 @@ class Client:
         """`address` is HOST:PORT; `deadline` is in seconds, for each call."""
         self.address = address
         self._deadline = deadline
-        self._channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            ],
-        )
+        self._channel = grpc.insecure_channel(address, options=MESSAGE_LIMITS)
         self._embedding = embedding_pb2_grpc.EmbeddingServiceStub(self._channel)
         self._match = match_pb2_grpc.MatchServiceStub(self._channel)
         self._gallery = gallery_pb2_grpc.GalleryServiceStub(self._channel)

@@ -45,12 +45,19 @@ def scan(folder: Path) -> list[Person]:
 
 
 def read(path: Path) -> RGB:
-    """Decode one picture file to uint8 [H, W, 3] RGB.
+    """Decode one picture file to uint8 [H, W, 3] RGB. Raises as `read_file`."""
+    _, picture = read_file(path)
+    return picture
+
+
+def read_file(path: Path) -> tuple[bytes, RGB]:
+    """The bytes of a picture file, and the picture that they are, uint8 [H, W, 3] RGB.
 
     Raises DatasetInvalid, naming the file, if it cannot be read or decoded.
     """
     try:
-        return decode(path.read_bytes())
+        content = path.read_bytes()
+        return content, decode(content)
     except (OSError, ImageUndecodable, ImageTooLarge) as error:
         raise DatasetInvalid(f"{path}: {error}; mend it or take it out of the folder") from None
 

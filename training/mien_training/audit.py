@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mien.errors import DatasetInvalid
-from mien_training.data import Data
+from mien_training.data import Data, shortened
 from mien_training.difference_hash import near
 
 NAMED = 3
@@ -27,9 +27,8 @@ class Finding:
     """All that were found."""
 
     def __str__(self) -> str:
-        named = ", ".join(self.examples[:NAMED])
-        more = f" and {len(self.examples) - NAMED} more" if len(self.examples) > NAMED else ""
-        return f"  {len(self.examples):>6,} {self.what}{': ' if named else ''}{named}{more}"
+        told = f": {shortened(self.examples, NAMED)}" if self.examples else ""
+        return f"  {len(self.examples):>6,} {self.what}{told}"
 
 
 @dataclass(frozen=True)

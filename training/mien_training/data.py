@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mien.dataset import read, scan
+from mien.dataset import read_file, scan
 from mien.errors import DatasetInvalid
 from mien.vision.crops import crop
 from mien.vision.images import RGB
@@ -39,14 +39,12 @@ class Picture:
     """Of the crop, by what it looks like."""
 
     @classmethod
-    def read(cls, path: Path, label: int, size: Crop) -> "Picture":
-        """Raises DatasetInvalid, naming the file."""
-        scaled = crop(read(path), size.height, size.width)
+    def of(cls, path: Path, label: int, content: bytes, scaled: RGB) -> "Picture":
         return cls(
             name=f"{path.parent.name}/{path.name}",
             label=label,
             crop=scaled,
-            sha256=hashlib.sha256(path.read_bytes()).digest(),
+            sha256=hashlib.sha256(content).digest(),
             hash=difference_hash(scaled),
         )
 
@@ -93,12 +91,16 @@ class Data:
             more = f" (and {others} more cannot be read)" if others else ""
             raise DatasetInvalid(f"{self.unreadable[0]}{more}")
         if self.single:
-            named = ", ".join(map(repr, self.single[:NAMED]))
-            more = f" and {len(self.single) - NAMED} more" if len(self.single) > NAMED else ""
+            people = shortened([repr(name) for name in self.single], NAMED)
             raise DatasetInvalid(
-                f"{folder}: a single picture of {named}{more}; add a second one or take the "
-                "folder away"
+                f"{folder}: a single picture of {people}; add a second one or take the folder away"
             )
+
+
+def shortened(names: Sequence[str], most: int) -> str:
+    """The first `most` names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def load(folder: Path, size: Crop) -> Data:
@@ -127,12 +129,14 @@ def gather(folder: Path, size: Crop) -> Data:
     unreadable: list[str] = []
     for label, path in [(n, path) for n, person in enumerate(people) for path in person.pictures]:
         try:
-            pictures.append(Picture.read(path, label, size))
+            content, picture = read_file(path)
         except DatasetInvalid as error:
             unreadable.append(str(error))
             continue
+        scaled = crop(picture, size.height, size.width)
+        pictures.append(Picture.of(path, label, content, scaled))
         _add(digest, pictures[-1].name.encode())
-        _add(digest, path.read_bytes())
+        _add(digest, content)
     if not pictures:
         raise DatasetInvalid(unreadable[0])
     return Data(

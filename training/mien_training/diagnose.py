@@ -13,7 +13,7 @@ from torch import Tensor
 from mien.errors import LearningStopped
 from mien_training.config.recipe import Recipe
 from mien_training.losses import WeightedSum
-from mien_training.losses.center import CenterLoss
+from mien_training.losses.center import CenterLoss, move
 
 LASTING = 20
 """Steps in a row. Well above the few that a healthy run shows a sign for, and below 50."""
@@ -199,10 +199,8 @@ class CenterWatch:
     def look(self, raw: Tensor, labels: Tensor) -> str | None:
         """Take in a batch, after the centres have; returns the sign that it shows, if any."""
         embeddings = torch.nn.functional.normalize(raw) if self.term.unit else raw
-        away = self._reference[labels] - embeddings.detach()
-        sums = torch.zeros_like(self._reference).index_add_(0, labels, away)
+        move(self._reference, embeddings.detach(), labels, REFERENCE_RATE)
         counts = torch.bincount(labels, minlength=len(self._reference))
-        self._reference -= REFERENCE_RATE * sums / (1 + counts).unsqueeze(1)
         self._visits += counts > 0
         (judged,) = torch.where((counts > 0) & (self._visits >= VISITS))
         return self._judge(self.term.centers[judged], self._reference[judged])

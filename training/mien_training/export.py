@@ -13,6 +13,7 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from mien.errors import BundleInvalid, DatasetInvalid
 from mien.matching.calibration import Calibration
 from mien.matching.calibration import calibrate as measure
+from mien.matching.metrics import Vectors
 from mien.model import bundle as bundles
 from mien.model.bundle import Bundle, Draft, Golden, InputSpec
 from mien.model.embedder import Embedder
@@ -49,12 +50,12 @@ def export(folder: Path, out: Path, name: str, license_: str, data: Path | None 
     validation = _validation_crops(run, data or run.data)
     with bundles.staged(out) as staging:
         bundle = bundles.seal(_draft(run, name, license_), staging)
-        embedder = Embedder.of(bundle)
         crops = np.concatenate([bundle.golden.crops, validation.images])
-        difference = _max_difference(run.network, embedder, crops)
+        vectors = Embedder.of(bundle).embed(crops)
+        difference = _max_difference(vectors, embed(run.network, crops))
         if len(validation.people) >= 2:
-            vectors = embedder.embed(validation.images)
-            calibration = measure(vectors, validation.labels, bundle.manifest.fingerprint)
+            held_out = vectors[len(bundle.golden.crops) :]
+            calibration = measure(held_out, validation.labels, bundle.manifest.fingerprint)
             card = _card(run, name, license_, calibration)
             bundles.calibrate(bundle, calibration, card)
     return Export(bundles.load(out), difference, len(crops))
@@ -132,8 +133,8 @@ def _validation_crops(run: Run, data: Path) -> Crops:
     return loaded.crops.of(run.validation_people)
 
 
-def _max_difference(network: EmbeddingNetwork, embedder: Embedder, crops: Images) -> float:
-    difference = float(np.abs(embed(network, crops) - embedder.embed(crops)).max())
+def _max_difference(bundles_vectors: Vectors, networks_vectors: Vectors) -> float:
+    difference = float(np.abs(bundles_vectors - networks_vectors).max())
     if not difference <= PARITY:
         raise BundleInvalid(
             f"the bundle's vectors differ from the network's by {difference:.2g}, more than "

@@ -47,17 +47,9 @@ def fit(
     _refuse_existing(out, RESUMED if resume else set())
     saved = checkpoint.find(out)
     where = device.choose(recipe.device)
-    data = gather(folder, recipe.crop)
-    train_people, validation_people = split(
-        data.crops.people, recipe.validation_people, recipe.seed
-    )
-    audited = audit(folder, data, validation_people)
-    print(audited.table(), file=sys.stderr)
-    data.refuse_unusable(folder)
-    audited.refuse(strict=strict)
+    digest, train, validation = _read(folder, recipe, strict=strict)
     if saved:
-        saved.refuse_other(recipe, folder, data.digest)
-    train, validation = data.crops.of(train_people), data.crops.of(validation_people)
+        saved.refuse_other(recipe, folder, digest)
     sampler = Sampler(train.labels, recipe.batches, recipe.seed)
     batches = Batches(train, sampler, Augmenter(recipe.augmentation, recipe.crop), recipe.seed)
     images = len(batches) * recipe.batches.people * recipe.batches.pictures
@@ -98,7 +90,7 @@ def fit(
                     recipe=recipe.model_dump_json(),
                     version=metadata.version("mien"),
                     data=str(folder.resolve()),
-                    data_digest=data.digest,
+                    data_digest=digest,
                     train_people=list(train.people),
                     validation_people=list(validation.people),
                     epoch=epoch,
@@ -106,6 +98,19 @@ def fit(
                     **learner.state_dict(),
                 ).save(out)
     return out
+
+
+def _read(folder: Path, recipe: Recipe, *, strict: bool) -> tuple[str, Crops, Crops]:
+    """The digest of a folder that passed its audit, and its people of training and validation."""
+    data = gather(folder, recipe.crop)
+    train_people, validation_people = split(
+        data.crops.people, recipe.validation_people, recipe.seed
+    )
+    audited = audit(folder, data, validation_people)
+    print(audited.table(), file=sys.stderr)
+    data.refuse_unusable(folder)
+    audited.refuse(strict=strict)
+    return data.digest, data.crops.of(train_people), data.crops.of(validation_people)
 
 
 def _validate(network: EmbeddingNetwork, crops: Crops) -> dict[str, float]:

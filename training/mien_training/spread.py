@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mien_training import pairs
+
 
 @torch.no_grad()
 def spread(raw: Tensor, labels: Tensor) -> dict[str, float]:
@@ -15,10 +17,9 @@ def spread(raw: Tensor, labels: Tensor) -> dict[str, float]:
     """
     unit = F.normalize(raw)
     distances = torch.cdist(unit, unit, compute_mode="donot_use_mm_for_euclid_dist")
-    same = labels.unsqueeze(0) == labels.unsqueeze(1)
-    within = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    within, between = pairs.same(labels), pairs.different(labels)
     columns = {"embedding_norm": raw.norm(dim=1).mean().item()}
-    for name, chosen in (("within_distance", within), ("between_distance", ~same)):
+    for name, chosen in (("within_distance", within), ("between_distance", between)):
         if chosen.any():
             columns[name] = distances[chosen].mean().item()
     return columns

@@ -12,7 +12,7 @@ from mien.cli.options import (
     server_option,
     threshold_option,
 )
-from mien.cli.policy import as_json, describe, identify_policy
+from mien.cli.policy import as_json, describe, policy
 
 if TYPE_CHECKING:
     from mien.v1.match_pb2 import IdentifyResponse
@@ -47,10 +47,11 @@ def identify(
 ) -> None:
     """Who in a gallery is on PICTURE? Exit status 0: somebody, 1: nobody, 2: not answered."""
     from mien.client import Client
+    from mien.matching.decision import TargetFPIR
 
-    policy = identify_policy(target_fpir, threshold)
+    asked = policy(TargetFPIR, target_fpir, threshold, "--target-fpir")
     with Client(address) as client:
-        response = client.identify(gallery, picture.read_bytes(), policy, candidates)
+        response = client.identify(gallery, picture.read_bytes(), asked, candidates)
     click.echo(as_json(response) if json else _lines(response))
     ctx.exit(0 if any(face.identified for face in response.faces) else 1)
 

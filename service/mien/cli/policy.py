@@ -1,36 +1,31 @@
 """Error rates and thresholds on the command line."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from mien.matching.decision import RawThreshold, TargetFMR, TargetFPIR
+    from mien.matching.decision import RawThreshold
     from mien.v1.decision_pb2 import AppliedDecision
 
 
-def verify_policy(fmr: float | None, threshold: float | None) -> "TargetFMR | RawThreshold | None":
-    """What --target-fmr and --threshold ask for; None leaves it to the server."""
-    from mien.matching.decision import RawThreshold, TargetFMR
+Target = TypeVar("Target")
 
-    _at_most_one(fmr, threshold, "--target-fmr")
+
+def policy(
+    kind: Callable[[float], Target], rate: float | None, threshold: float | None, option: str
+) -> "Target | RawThreshold | None":
+    """What a rate of this kind, by `option`, or --threshold asks for; None: the server decides."""
+    from mien.matching.decision import RawThreshold
+
+    if rate is not None and threshold is not None:
+        raise click.UsageError(f"{option} and --threshold exclude each other")
     if threshold is not None:
         return RawThreshold(threshold)
-    return None if fmr is None else TargetFMR(fmr)
-
-
-def identify_policy(
-    fpir: float | None, threshold: float | None
-) -> "TargetFPIR | RawThreshold | None":
-    """What --target-fpir and --threshold ask for; None leaves it to the server."""
-    from mien.matching.decision import RawThreshold, TargetFPIR
-
-    _at_most_one(fpir, threshold, "--target-fpir")
-    if threshold is not None:
-        return RawThreshold(threshold)
-    return None if fpir is None else TargetFPIR(fpir)
+    return None if rate is None else kind(rate)
 
 
 def describe(applied: "AppliedDecision") -> str:
@@ -59,8 +54,3 @@ def as_json(message: "Message") -> str:
         always_print_fields_with_no_presence=True,
         indent=None,
     )
-
-
-def _at_most_one(rate: float | None, threshold: float | None, option: str) -> None:
-    if rate is not None and threshold is not None:
-        raise click.UsageError(f"{option} and --threshold exclude each other")

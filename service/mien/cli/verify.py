@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from mien.cli.options import json_option, picture_type, server_option, threshold_option
-from mien.cli.policy import as_json, describe, verify_policy
+from mien.cli.policy import as_json, describe, policy
 
 
 @click.command()
@@ -27,10 +27,11 @@ def verify(
 ) -> None:
     """Are pictures A and B the same person? Exit status 0: yes, 1: no, 2: not answered."""
     from mien.client import Client
+    from mien.matching.decision import TargetFMR
 
-    policy = verify_policy(target_fmr, threshold)
+    asked = policy(TargetFMR, target_fmr, threshold, "--target-fmr")
     with Client(address) as client:
-        response = client.verify(a.read_bytes(), b.read_bytes(), policy)
+        response = client.verify(a.read_bytes(), b.read_bytes(), asked)
     verdict = "same" if response.match else "different"
     sentence = f"{verdict}: similarity {response.score.similarity:.4f}, "
     click.echo(as_json(response) if json else sentence + describe(response.applied))

@@ -19,21 +19,21 @@ from mien.server.servicers import (
     ModelServicer,
     Probes,
 )
-from mien.server.settings import MAX_MESSAGE_BYTES, Settings
+from mien.server.settings import Settings
 from mien.v1 import (
     embedding_pb2_grpc,
     gallery_pb2_grpc,
     match_pb2_grpc,
     model_pb2_grpc,
 )
+from mien.wire import MESSAGE_LIMITS
 
 DRAIN_SECONDS = 10.0
 """How long calls that were accepted may go on after the server was told to stop."""
 
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # or a second server would share the port without a word
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    *MESSAGE_LIMITS,
 ]
 SERVICES = (
     "mien.v1.EmbeddingService",
@@ -63,10 +63,6 @@ class Server:
         self._server.start()
         for service in ("", *SERVICES):
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
-
-    def wait(self) -> None:
-        """Block until `stop` was called and every accepted call has ended."""
-        self._server.wait_for_termination()
 
     def stop(self) -> None:
         """Refuse new calls, finish the accepted ones within DRAIN_SECONDS, close the galleries."""

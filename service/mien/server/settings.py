@@ -6,9 +6,6 @@ from pathlib import Path
 
 from mien.errors import SettingsInvalid
 
-MAX_MESSAGE_BYTES = 16 * 2**20
-"""gRPC's own limit, 4 MiB, is too small for photographs."""
-
 
 @dataclass(frozen=True)
 class Settings:

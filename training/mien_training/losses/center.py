@@ -27,12 +27,16 @@ class CenterLoss(nn.Module):
         embeddings = F.normalize(raw) if self.unit else raw
         loss = (embeddings - self.centers[labels]).pow(2).sum(dim=1).mean() / 2
         if self.training:
-            self._move(embeddings.detach(), labels)
+            move(self.centers, embeddings.detach(), labels, self.rate)
         return Term(loss, {"center": loss.item()})
 
-    def _move(self, embeddings: Tensor, labels: Tensor) -> None:
-        """c_j -= α·Δc_j with Δc_j = Σ (c_j - x_i) / (1 + n_j), over the n_j of person j."""
-        away = self.centers[labels] - embeddings
-        sums = torch.zeros_like(self.centers).index_add_(0, labels, away)
-        counts = torch.bincount(labels, minlength=len(self.centers))
-        self.centers -= self.rate * sums / (1 + counts).unsqueeze(1)
+
+def move(centers: Tensor, embeddings: Tensor, labels: Tensor, rate: float) -> None:
+    """c_j -= α·Δc_j with Δc_j = Σ (c_j - x_i) / (1 + n_j), over the n_j of person j, in place.
+
+    Centres [people, D], embeddings [B, D], labels int64 [B]; α is the rate.
+    """
+    away = centers[labels] - embeddings
+    sums = torch.zeros_like(centers).index_add_(0, labels, away)
+    counts = torch.bincount(labels, minlength=len(centers))
+    centers -= rate * sums / (1 + counts).unsqueeze(1)

@@ -1,0 +1,10 @@
+"""What both ends of the wire must agree on."""
+
+MAX_MESSAGE_BYTES = 16 * 2**20
+"""gRPC's own limit, 4 MiB, is too small for photographs."""
+
+MESSAGE_LIMITS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+]
+"""As options of a channel or a server."""
