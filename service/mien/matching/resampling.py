@@ -3,11 +3,11 @@
 The subsets bootstrap: people are drawn with replacement. A genuine comparison counts as often as
 its person was drawn, an impostor comparison as often as both of its people were: the product of
 their draw counts. Bolle, Ratha and Pankanti, "Error analysis of pattern recognition systems: the
-subsets bootstrap", CVIU 93 (2004); Poh, Martin and Bengio (2007) for pairs.
+subsets bootstrap", CVIU 93 (2004).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from math import comb
 from typing import TypeAlias
 
 import numpy as np
@@ -22,8 +22,46 @@ CHUNK = 4096
 
 Draws: TypeAlias = npt.NDArray[np.float32]
 """float32 [people, resamples]: how often each was drawn."""
+Indices: TypeAlias = npt.NDArray[np.int64]
 Totals: TypeAlias = npt.NDArray[np.float64]
 """float64 [resamples, ...]: weighted sums."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Who was compared with whom in M comparisons; with oneself it is a genuine one."""
+
+    first: People
+    second: People
+
+    @property
+    def same(self) -> npt.NDArray[np.bool_]:
+        """[M], genuine."""
+        return np.asarray(self.first == self.second)
+
+    def of(self, chosen: npt.NDArray[np.bool_] | Indices) -> "Pairs":
+        """Some of them."""
+        return Pairs(self.first[chosen], self.second[chosen])
+
+    def distinct(self) -> int:
+        """How many pairs of people, in either order."""
+        ends = np.minimum(self.first, self.second), np.maximum(self.first, self.second)
+        return len(np.unique(np.stack(ends), axis=1).T)
+
+    def numbered(self) -> tuple["Pairs", int]:
+        """The same with people 0, 1, 2 …, and how many they are; fewer than two are refused."""
+        known = np.unique(np.concatenate([self.first, self.second]))
+        if len(known) < 2:
+            raise DatasetInvalid(
+                f"the comparisons are of {len(known)} people; intervals need two at least"
+            )
+        numbers = (np.searchsorted(known, people) for people in (self.first, self.second))
+        return Pairs(*numbers), len(known)
+
+    def weights(self, draws: Draws) -> Draws:
+        """[M, resamples]: how often each counts; its people, numbered, are rows of `draws`."""
+        second = np.where(self.same[:, None], np.float32(1), draws[self.second])
+        return np.asarray(draws[self.first] * second)
 
 
 @dataclass(frozen=True)
@@ -35,8 +73,10 @@ class ResampledRates:
 
     fmr: Rates
     fnmr: Rates
-    people: int
-    people_with_genuine: int
+    impostor_pairs: int
+    """Pairs of people who were compared."""
+    genuine_people: int
+    """People who were compared with themselves."""
 
 
 def draw(people: int, seed: int, resamples: int = RESAMPLES) -> Draws:
@@ -70,19 +110,48 @@ def resample_rates(
         np.add.at(genuine, (rows[row], bin_of[row, column]), 1)
         for at in range(bins):
             row, column = np.nonzero((bin_of == at) & later & ~own)
-            impostor[:, at] += weighted(draws, rows[row], columns[column])
+            impostor[:, at] += _weighted(draws, rows[row], columns[column])
     return ResampledRates(
-        fmr=_share_from_right(impostor),
-        fnmr=1 - _share_from_right(draws.T.astype(float) @ genuine),
-        people=count,
-        people_with_genuine=int((genuine.sum(1) > 0).sum()),
+        fmr=_matching_share(impostor),
+        fnmr=1 - _matching_share(draws.T.astype(float) @ genuine),
+        impostor_pairs=comb(count, 2),
+        genuine_people=int((genuine.sum(1) > 0).sum()),
     )
 
 
-def weighted(
-    draws: Draws, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
-) -> Totals:
-    """[resamples]: the weights of comparisons of these people, summed. All are impostor ones."""
+def resample_pairs(
+    similarities: Similarities, pairs: Pairs, thresholds: Similarities, seed: int
+) -> ResampledRates:
+    """FMR and FNMR over M given comparisons [M], in each resample of the people in them.
+
+    `thresholds` float32 [T], ascending.
+    """
+    bins = len(thresholds) + 1
+    bin_of = np.searchsorted(thresholds, similarities, side="right")
+    numbered, count = pairs.numbered()
+    draws, same = draw(count, seed), pairs.same
+    genuine, impostor = (
+        _by_bin(numbered.of(kind), bin_of[kind], draws, bins) for kind in (same, ~same)
+    )
+    return ResampledRates(
+        fmr=_matching_share(impostor),
+        fnmr=1 - _matching_share(genuine),
+        impostor_pairs=numbered.of(~same).distinct(),
+        genuine_people=numbered.of(same).distinct(),
+    )
+
+
+def _by_bin(pairs: Pairs, bin_of: Indices, draws: Draws, bins: int) -> Totals:
+    """[resamples, bins]: the weights of the pairs in each bin, summed."""
+    sums = np.zeros((draws.shape[1], bins))
+    for start in range(0, len(bin_of), CHUNK):
+        part = np.arange(start, min(start + CHUNK, len(bin_of)))
+        sums += pairs.of(part).weights(draws).T @ np.eye(bins, dtype=np.float32)[bin_of[part]]
+    return sums
+
+
+def _weighted(draws: Draws, first: People, second: People) -> Totals:
+    """[resamples]: the weights of impostor comparisons, summed."""
     total = np.zeros(draws.shape[1])
     for start in range(0, len(first), CHUNK):
         part = slice(start, start + CHUNK)
@@ -90,29 +159,8 @@ def weighted(
     return total
 
 
-def pair_weights(
-    draws: Draws, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
-) -> Iterator[tuple[slice, Draws]]:
-    """Chunks of the weights [pairs, resamples] of comparisons of given people, and which they are.
-
-    `first` and `second` are rows of `draws`; where they are equal the comparison is genuine.
-    """
-    for start in range(0, len(first), CHUNK):
-        part = slice(start, start + CHUNK)
-        genuine = (first[part] == second[part])[:, None]
-        yield part, draws[first[part]] * np.where(genuine, 1, draws[second[part]])
-
-
-def _share_from_right(totals: Totals) -> Rates:
-    """[resamples, T+1] by bin to [resamples, T]: the share at or above each threshold."""
+def _matching_share(totals: Totals) -> Rates:
+    """Totals by bin [resamples, T+1] to the share at or above each threshold [resamples, T]."""
     at_or_above = np.cumsum(totals[:, ::-1], axis=1)[:, ::-1]
     with np.errstate(invalid="ignore"):
         return np.asarray(at_or_above[:, 1:] / at_or_above[:, :1])
-
-
-def numbered(*people: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-    """People of any ids as 0, 1, 2 …, the same in each of the arrays."""
-    known = np.unique(np.concatenate(people))
-    if not len(known):
-        raise DatasetInvalid("there is nobody to resample; give comparisons of at least two people")
-    return [np.searchsorted(known, one) for one in people]
