@@ -125,11 +125,15 @@ def _better(measured: list[Subjects]) -> Rule:
     """
 
     def cost(rule: Rule) -> tuple[float, float]:
-        found = [(subjects, subjects.comparisons(rule)) for subjects in measured]
-        fnmrs = [compared.fnmr_at_fmr(smallest_fmr(s.people)) for s, compared in found]
-        return float(np.sum(fnmrs)), sum(compared.eer() for _, compared in found)
+        costs = [_errors(subjects, rule) for subjects in measured]
+        return sum(fnmr for fnmr, _ in costs), sum(eer for _, eer in costs)
 
     return min(RULES, key=cost) if measured else "max"
+
+
+def _errors(subjects: Subjects, rule: Rule) -> tuple[float, float]:
+    compared = subjects.comparisons(rule)
+    return compared.fnmr_at_fmr(smallest_fmr(subjects.people)), compared.eer()
 
 
 def _curve(subjects: Subjects, fusion: Rule, seed: int) -> Curve:

@@ -13,7 +13,7 @@ from mien.matching.intervals import RateIntervals, interval
 from mien.matching.metrics import Comparisons, People, Similarities, Vectors
 from mien.matching.resampling import draw
 
-GROUPS = 4
+GROUPS = 2
 """Subjects that one person gives at most, of other pictures each. More would cost time and tell
 little, since they resemble each other."""
 BLOCK_ROWS = 256
