@@ -129,7 +129,7 @@ def _take_genuine(bin_of: Bins, owners: Indices, genuine: Totals) -> None:
 
 
 def _pairs_by_bin(bin_of: Bins, owners: Indices, bins: int) -> Iterator[tuple[int, Pairs]]:
-    """Who was compared with whom in each bin of a block; not in the lowest, which is the largest."""
+    """Who was compared with whom in each bin of a block but the lowest, often the largest."""
     places = np.flatnonzero(bin_of)
     filled = bin_of.ravel()[places]
     rows, columns = np.divmod(places[np.argsort(filled, kind="stable")], bin_of.shape[1])
