@@ -17,7 +17,7 @@ from mien.gallery.index import SampleIndex
 from mien.gallery.lock import DirectoryLock
 from mien.gallery.records import Deletion, Enrolled, Found, GalleryInfo, Match, Sample
 from mien.gallery.store import FILE_NAME, Store
-from mien.matching.fusion import Fusion
+from mien.matching.fusion import Rule
 from mien.matching.metrics import Vectors
 
 __all__ = ["Deletion", "Enrolled", "Found", "Galleries", "GalleryInfo", "Match", "Sample"]
@@ -141,7 +141,7 @@ class Galleries:
         probe: Vectors,
         model_fingerprint: str,
         limit: int,
-        fusion: Fusion = "max",
+        fusion: Rule = "max",
     ) -> Found:
         """The `limit` subjects most similar to the probe, or all if there are fewer.
 

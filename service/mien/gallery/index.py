@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.gallery.records import Found, Match
-from mien.matching.fusion import Fusion
+from mien.matching.fusion import Rule
 from mien.matching.metrics import Vectors
 
 FIRST_FETCH = 4
@@ -55,7 +55,7 @@ class SampleIndex:
         if not self._samples_of[subject_id]:
             del self._samples_of[subject_id]
 
-    def search(self, probes: Vectors, limit: int, fusion: Fusion = "max") -> Found:
+    def search(self, probes: Vectors, limit: int, fusion: Rule = "max") -> Found:
         """The `limit` subjects most similar to float32 [n, D] of one person, or all if fewer.
 
         A subject is as similar as its most similar sample is to any of the probes, or by "mean" as
@@ -70,7 +70,7 @@ class SampleIndex:
             counted = self._samples_per_subject(fusion)
             return Found(matches, subjects, len(self._names), counted, self._revision)
 
-    def _samples_per_subject(self, fusion: Fusion) -> int:
+    def _samples_per_subject(self, fusion: Rule) -> int:
         """With how many samples a subject the rates of a search are not understated.
 
         The more samples the best is taken of, the oftener it passes a threshold, but less and less

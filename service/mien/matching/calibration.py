@@ -7,11 +7,12 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
+from mien.errors import DatasetInvalid
 from mien.matching.curve import STRICT, Curve, CurvePoint
 from mien.matching.fusion import Rule
 from mien.matching.intervals import RateIntervals
 from mien.matching.likelihood import log10_ratios
-from mien.matching.metrics import Comparisons, People, Rates, Similarities, Vectors, cross_compare
+from mien.matching.metrics import Comparisons, People, Rates, Similarities, Vectors
 from mien.matching.subjects import Subjects
 from mien.matching.support import SUPPORT_RULE, SupportRule, smallest_fmr
 
@@ -99,6 +100,11 @@ def calibrate(
     Raises DatasetInvalid with fewer than two people, or with a single picture of each.
     """
     counts = np.unique(people, return_counts=True)[1]
+    if len(counts) < 2 or counts.max() < 2:
+        raise DatasetInvalid(
+            f"{len(people)} pictures of {len(counts)} people cannot calibrate anything; give two "
+            "people or more, and two pictures or more of some"
+        )
     sizes = [k for k in SIZES if k == 1 or 2 * (counts > k).sum() >= max(4, len(counts))]
     fused = {k: Subjects.draw(vectors, people, k, seed) for k in sizes}
     fusion = _better(list(fused.values())[1:])
@@ -137,15 +143,10 @@ def _errors(subjects: Subjects, rule: Rule) -> tuple[float, float]:
 
 
 def _curve(subjects: Subjects, fusion: Rule, seed: int) -> Curve:
-    samples, people = subjects.samples.shape[1], subjects.people
-    compared = (
-        cross_compare(subjects.vectors, subjects.owners)
-        if samples == 1
-        else subjects.comparisons(fusion)
-    )
+    people, compared = subjects.people, subjects.comparisons(fusion)
     thresholds = _thresholds(compared, smallest_fmr(people))
     return Curve(
-        samples=samples,
+        samples=subjects.size,
         identities=people,
         identity_pairs=math.comb(people, 2),
         genuine_comparisons=len(compared.genuine),
@@ -193,9 +194,9 @@ def _point(intervals: RateIntervals, fmr: float, fnmr: float, log10_lr: float) -
 
 def _thresholds(comparisons: Comparisons, smallest: float) -> Similarities:
     """Ascending, from -1: dense in FMR down to the smallest supported, and in FNMR."""
-    decades = -np.log10(smallest)
-    targets = np.logspace(0, -decades, int(decades * POINTS_PER_DECADE) + 2)
-    at_impostors = [comparisons.threshold_at_fmr(float(target)) for target in targets]
+    steps = int(-np.log10(smallest) * POINTS_PER_DECADE)
+    targets = [*(10 ** (-step / POINTS_PER_DECADE) for step in range(steps + 1)), smallest]
+    at_impostors = [comparisons.threshold_at_fmr(target) for target in targets]
     at_genuines = np.quantile(comparisons.genuine, np.linspace(0, 1, GENUINE_STEPS))
     return np.unique(np.concatenate([[-1.0], at_impostors, at_genuines]).astype(np.float32))
 

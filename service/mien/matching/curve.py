@@ -1,5 +1,6 @@
 """What each threshold does, for subjects of so many samples."""
 
+import math
 from typing import Self
 
 import numpy as np
@@ -65,6 +66,8 @@ class Curve(BaseModel):
             raise ValueError("the curve ends before the smallest FMR that is supported")
         if self.smallest_supported_fmr != smallest_fmr(self.identities):
             raise ValueError(f"{self.identities} identities do not support what the curve says")
+        if self.identity_pairs != (pairs := math.comb(self.identities, 2)):
+            raise ValueError(f"{self.identities} identities make {pairs} pairs")
         return self
 
     def at_fmr(self, fmr: float) -> CurvePoint:

@@ -9,6 +9,7 @@ from mien.matching.calibration import Calibration
 from mien.matching.curve import Curve, CurvePoint
 from mien.matching.support import SUPPORT_RULE, identities_for
 
+
 @dataclass(frozen=True)
 class TargetFMR:
     """At most this share of verifications of two different people may match."""

@@ -29,9 +29,7 @@ def log10_ratios(
     ]
 
 
-def _pooled(
-    genuine: Iterable[float], impostor: Iterable[float]
-) -> list[tuple[float, float, int]]:
+def _pooled(genuine: Iterable[float], impostor: Iterable[float]) -> list[tuple[float, float, int]]:
     """Pools of bins, with the shares of each and how many bins it is of; their ratios rise."""
     pools: list[tuple[float, float, int]] = []
     for pair in zip(genuine, impostor, strict=True):

@@ -8,8 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mien.errors import InvalidEmbedding, InvalidRequest, MienError, ModelMismatch
 from mien.gallery.embedding import check_vector
 from mien.gallery.records import Deletion, GalleryInfo, Match, Sample
-from mien.matching.curve import Curve
 from mien.matching.calibration import fusion_of
+from mien.matching.curve import Curve
 from mien.matching.decision import (
     Decision,
     Policy,

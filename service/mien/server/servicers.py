@@ -5,11 +5,13 @@ import binascii
 import hashlib
 
 import grpc
+import numpy as np
 
 from mien.errors import InvalidArgument, InvalidRequest, ModelNotFound
 from mien.gallery.galleries import Galleries
 from mien.matching.calibration import fusion_of
 from mien.matching.decision import TargetFMR, TargetFPIR, decide
+from mien.matching.fusion import Rule, fuse
 from mien.matching.metrics import Vectors
 from mien.model.pipeline import Pipeline
 from mien.server import messages
@@ -85,7 +87,7 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         decision = decide(
             policy, bundle.calibration, samples_per_subject=len(subject), probes=len(probe)
         )
-        similarity = fuse(probe @ subject.T, fusion_of(bundle.calibration))
+        similarity = _similarity(probe, subject, fusion_of(bundle.calibration))
         return embedding_pb2.VerifyResponse(
             match=decision.accepts(similarity),
             score=messages.write_score(similarity, decision.curve),
@@ -211,6 +213,13 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         if request.model_id not in ("", name):
             raise ModelNotFound(f"no model {request.model_id!r} is served; {name!r} is")
         return messages.write_model(self._bundle)
+
+
+def _similarity(probe: Vectors, subject: Vectors, rule: Rule) -> float:
+    """Of [m, D] looks of one with [n, D] of another: every look with every look, fused."""
+    each = (probe @ subject.T).reshape(1, -1)
+    fused = fuse(each, np.zeros(each.size, np.int64), rule)
+    return float(np.clip(fused[0, 0], -1, 1))  # rounding may carry it just past 1
 
 
 def _write_token(last_id: str) -> str:
