@@ -17,7 +17,8 @@ from mien.errors import (
     GalleryNotFound,
     SubjectNotFound,
 )
-from mien.gallery import slots
+from mien.gallery import contents, slots
+from mien.gallery.contents import Contents, Owners
 from mien.gallery.database import connect, translated
 from mien.gallery.ids import suggestion
 from mien.gallery.records import Deletion, Enrolled, GalleryInfo, Sample
@@ -57,15 +58,6 @@ class Removed:
 
     keys: list[int]
     deletion: Deletion
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Samples in order of key: keys [n], their subjects' and own ids, vectors float32 [n, D]."""
-
-    keys: list[int]
-    names: list[tuple[str, str]]
-    vectors: Vectors
 
 
 class Store:
@@ -162,12 +154,25 @@ class Store:
             ).fetchall()
         return _read_vectors([vector for (vector,) in rows])
 
-    def batches(self, gallery_id: str) -> Iterator[Batch]:
-        """All samples of a gallery in order of key. Raises GalleryNotFound."""
-        last = 0
-        while batch := self._batch(gallery_id, last):
+    def owners(self, gallery_id: str) -> Owners:
+        """Keys of all samples of a gallery and of their subjects. Raises GalleryNotFound."""
+        with self._reading():
+            return contents.owners(self._connection, self._key(gallery_id))
+
+    def contents(self, gallery_id: str, after: int = 0) -> Iterator[Contents]:
+        """Samples of a gallery with keys above `after`, in order. Raises GalleryNotFound."""
+        while True:
+            with self._reading():
+                batch = contents.contents(self._connection, self._key(gallery_id), after, BATCH)
+            if not len(batch.keys):
+                return
             yield batch
-            last = batch.keys[-1]
+            after = int(batch.keys[-1])
+
+    def names(self, keys: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """(subject_id, sample_id) by key of those of these samples that there are."""
+        with self._reading():
+            return contents.names(self._connection, keys)
 
     def purge(self) -> None:
         """Take deleted bytes out of the write-ahead log, where older pages are kept.
@@ -265,20 +270,6 @@ class Store:
             "DELETE FROM subjects WHERE key = ?", [(subject,) for subject in subjects]
         )
         return Removed(keys, Deletion(len(keys), self._grow(gallery)))
-
-    def _batch(self, gallery_id: str, after: int) -> Batch | None:
-        with self._reading():
-            rows = self._connection.execute(
-                "SELECT samples.key, subject_id, sample_id, vector FROM samples"
-                " JOIN subjects ON subjects.key = subject JOIN vectors USING (slot)"
-                " WHERE samples.gallery = ? AND samples.key > ? ORDER BY samples.key LIMIT ?",
-                (self._key(gallery_id), after, BATCH),
-            ).fetchall()
-        if not rows:
-            return None
-        keys, subject_ids, sample_ids, vectors = zip(*rows, strict=True)
-        names = list(zip(subject_ids, sample_ids, strict=True))
-        return Batch(list(keys), names, _read_vectors(vectors))
 
     def _unknown_gallery(self, gallery_id: str) -> GalleryNotFound:
         ids = self._connection.execute(
