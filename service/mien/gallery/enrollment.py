@@ -9,7 +9,6 @@ from mien.gallery.about import check_about, check_sha256
 from mien.gallery.embedding import check_vector, check_vectors
 from mien.gallery.ids import check_id
 from mien.gallery.records import NOTHING, About, Enrolled, Enrolment
-from mien.gallery.store import Added
 from mien.gallery.tables.ledger import check_request_id
 from mien.gallery.upkeep import Upkeep
 from mien.matching.metrics import Vectors
@@ -82,20 +81,11 @@ class Enrollment(Upkeep):
             good = [position for position in range(len(items)) if position not in refused]
             chosen = [items[position] for position in good]
             added = self._store.enrol(gallery_id, chosen, partly=partly, keep=keep)
-            if keep and added.keys:
-                self._index(gallery_id, chosen, added)
+            if added.keys:
+                with self._following(gallery):
+                    gallery.follow(added.revision)
         outcomes = dict(zip(good, added.outcomes, strict=True)) | refused
         return [outcomes[position] for position in range(len(items))]
-
-    def _index(self, gallery_id: str, items: Sequence[Enrolment], added: Added) -> None:
-        names, vectors = [], []
-        for position in added.positions:
-            enrolled = added.outcomes[position]
-            assert isinstance(enrolled, Enrolled)  # noqa: S101 - it has a key
-            names.append((items[position].subject_id, enrolled.sample.sample_id))
-            vectors.append(items[position].vector)
-        with self._following(self._gallery(gallery_id)) as index:
-            index.add(added.keys, names, np.stack(vectors), added.revision)
 
 
 def _refused(items: Sequence[Enrolment], dim: int) -> dict[int, InvalidArgument]:

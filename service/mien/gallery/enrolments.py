@@ -18,14 +18,12 @@ METHOD = "enroll"
 class Added:
     """What became of each item, and for the index the samples that are new.
 
-    `positions` are those of the new ones among the items, `keys` their keys, ascending,
-    `subjects` the keys of their subjects.
+    `positions` are those of the new ones among the items, `keys` their keys, ascending.
     """
 
     outcomes: list[Enrolled | RequestIdReused]
     positions: list[int]
     keys: list[int]
-    subjects: list[int]
     revision: int
 
     def raise_refusal(self) -> None:
@@ -43,7 +41,7 @@ class Added:
             outcomes[position] = Enrolled(
                 replace(outcome.sample, sample_id=""), False, self.revision - 1
             )
-        return Added(outcomes, [], [], [], self.revision)
+        return Added(outcomes, [], [], self.revision)
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,6 @@ def enrol(
         [outcomes[position] for position in range(len(items))],
         writing.positions,
         writing.keys,
-        writing.subjects,
         writing.revision,
     )
 
@@ -126,7 +123,6 @@ class _Writing:
         self._now = now
         self.positions: list[int] = []
         self.keys: list[int] = []
-        self.subjects: list[int] = []
         self.revision = galleries.revision_of(connection, gallery)
 
     def write(self, items: Sequence[Item]) -> dict[int, Enrolled]:
@@ -201,7 +197,6 @@ class _Writing:
             for item in new
         ]
         self.keys = samples.insert(self._connection, self._gallery, rows)
-        self.subjects = [row.subject for row in rows]
         self.positions = [item.position for item in new]
         self.revision = galleries.grow(self._connection, self._gallery, self._now)
 

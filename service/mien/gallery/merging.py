@@ -2,17 +2,24 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mien.gallery import removals
 from mien.gallery.tables import ledger, samples, subjects
 from mien.gallery.tables.subjects import Description
 
 
-def merge(
-    connection: sqlite3.Connection, gallery: int, into: int, others: Sequence[int]
-) -> list[int]:
-    """Give the samples of others to one subject; return the keys of those that went.
+@dataclass(frozen=True)
+class Merger:
+    """Who is one now, by key, and the keys of samples that are newly theirs, and that are gone."""
+
+    subject: int
+    moved: list[int]
+    gone: list[int]
+
+
+def merge(connection: sqlite3.Connection, gallery: int, into: int, others: Sequence[int]) -> Merger:
+    """Give the samples of others to one subject.
 
     Of samples with the same content one stays: that of `into`, or else the oldest. What is told of
     `into` counts before what is told of the others, in their order; it was created when the first
@@ -21,13 +28,14 @@ def merge(
     described = subjects.describe(connection, [into, *others])
     merged = _merged([described[key] for key in (into, *others)])
     twice = _twice(connection, into, others)
+    moved = samples.keys_of_subjects(connection, others)
     ledger.forget_descriptions(connection, others)
     ledger.move(connection, others, into)
     samples.move(connection, others, into)
     removals.remove_samples(connection, twice)
     subjects.delete_empty(connection, others)
     subjects.update(connection, gallery, {into: merged})
-    return twice
+    return Merger(into, moved, twice)
 
 
 def _merged(descriptions: Sequence[Description]) -> Description:

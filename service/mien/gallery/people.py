@@ -53,7 +53,7 @@ class People(Room):
         asked = Asked.of(request_id, "update_subject", gallery_id, subject_id, change)
         with self._change:
             changed = self._store.change_subject(gallery_id, subject_id, change, asked)
-            self._follow_revision(gallery_id)
+            self._follow(gallery_id)
             return changed
 
     def merge_subjects(
@@ -70,10 +70,14 @@ class People(Room):
         asked = Asked.of(request_id, "merge_subjects", gallery_id, into, list(others))
         with self._change:
             self._flush_matches()
-            changed, done = self._store.merge(gallery_id, into, others, asked)
-            if done:
+            gallery = self._gallery(gallery_id)
+            changed, merger = self._store.merge(gallery_id, into, others, asked)
+            if merger:
                 self._matches.forget(gallery_id, others)
-                self._reload(gallery_id)
+                with self._following(gallery):
+                    gallery.move(merger.moved, merger.subject, changed.revision)
+                    if merger.gone:
+                        gallery.forget(merger.gone, changed.revision)
             self._store.purge()
             return changed
 

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 
 from mien.gallery.gallery import Gallery
-from mien.gallery.index import SampleIndex
 from mien.gallery.matches import Matches
 from mien.gallery.store import Removed, Store
 
@@ -25,17 +24,13 @@ class Room(ABC):
         """The same; read from the store if it is not in memory. Raises GalleryNotFound."""
 
     @abstractmethod
-    def _reload(self, gallery_id: str) -> None:
-        """Read the gallery anew; searches see it as before until that is done."""
-
-    @abstractmethod
-    def _following(self, gallery: Gallery) -> AbstractContextManager[SampleIndex]:
-        """The index, to be told what the store has done; forgotten if it cannot follow."""
+    def _following(self, gallery: Gallery) -> AbstractContextManager[None]:
+        """While the gallery is told what the store has done; forgotten if it cannot follow."""
 
     @abstractmethod
     def _drop(self, gallery: Gallery, removed: Removed) -> None:
-        """Tell the index of samples that are gone, if any are."""
+        """Tell the gallery of samples that are gone, if any are."""
 
     @abstractmethod
-    def _follow_revision(self, gallery_id: str) -> None:
-        """Tell the index of a change that no search can see."""
+    def _follow(self, gallery_id: str) -> None:
+        """Tell the gallery that there is something new in the store."""

@@ -6,18 +6,19 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from mien.gallery import backup, enrolments, expiry, integrity, removals
+from mien.gallery import backup, contents, enrolments, expiry, integrity, removals
+from mien.gallery.contents import Contents, Owners
 from mien.gallery.database import connect_reader
 from mien.gallery.enrolments import Added
+from mien.gallery.nearest import Ints
 from mien.gallery.records import Check, Deletion, Enrolment, GalleryInfo, Retention, Stamp
 from mien.gallery.removals import Removed
 from mien.gallery.subject_store import SubjectStore
 from mien.gallery.tables import galleries, ledger, samples
 from mien.gallery.tables.ledger import Asked
-from mien.gallery.tables.samples import Batch
 from mien.gallery.transactions import LEFTOVER
 
-__all__ = ["BATCH", "FILE_NAME", "Added", "Batch", "Removed", "Store"]
+__all__ = ["BATCH", "FILE_NAME", "Added", "Removed", "Store"]
 
 FILE_NAME = "mien.sqlite3"
 
@@ -161,13 +162,31 @@ class Store(SubjectStore):
         with self.journal.attached(source), self._changing() as (connection, now):
             return backup.restore(connection, snapshot, gallery_id, now)
 
-    def batches(self, gallery_id: str) -> Iterator[Batch]:
-        """All samples of a gallery in order of key. Raises GalleryNotFound and StoreInvalid."""
-        last = 0
-        while batch := self._batch(gallery_id, last):
-            yield batch
-            last = batch.keys[-1]
-
-    def _batch(self, gallery_id: str, after: int) -> Batch | None:
+    def bearing(self, gallery_id: str, labels: Mapping[str, str]) -> Ints:
+        """Keys of the samples of subjects that bear all the labels. Raises GalleryNotFound."""
         with self.reading() as connection:
-            return samples.batch(connection, galleries.key_of(connection, gallery_id), after, BATCH)
+            return contents.bearing(connection, galleries.key_of(connection, gallery_id), labels)
+
+    def owners(self, gallery_id: str) -> Owners:
+        """Keys of all samples of a gallery and of their subjects. Raises GalleryNotFound."""
+        with self.reading() as connection:
+            return contents.owners(connection, galleries.key_of(connection, gallery_id))
+
+    def contents(self, gallery_id: str, after: int = 0) -> Iterator[Contents]:
+        """Samples of a gallery with keys above `after`, in order.
+
+        Raises GalleryNotFound and StoreInvalid.
+        """
+        while True:
+            with self.reading() as connection:
+                gallery = galleries.key_of(connection, gallery_id)
+                batch = contents.contents(connection, gallery, after, BATCH)
+            if not len(batch.keys):
+                return
+            yield batch
+            after = int(batch.keys[-1])
+
+    def names(self, keys: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """(subject_id, sample_id) by key of those of these samples that there are."""
+        with self.reading() as connection:
+            return contents.names(connection, keys)

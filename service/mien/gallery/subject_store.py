@@ -5,6 +5,7 @@ from dataclasses import replace
 from sqlite3 import Connection
 
 from mien.gallery import merging, removals
+from mien.gallery.merging import Merger
 from mien.gallery.records import Changed, Deletion, Subject, SubjectChange, SubjectExport
 from mien.gallery.removals import Removed
 from mien.gallery.tables import galleries, ledger, samples, subjects
@@ -75,15 +76,15 @@ class SubjectStore(Transactions):
 
     def merge(
         self, gallery_id: str, into: str, others: Sequence[str], asked: Asked | None = None
-    ) -> tuple[Changed, bool]:
-        """One subject of several; and whether that was done now. Raises as `change_subject`."""
+    ) -> tuple[Changed, Merger | None]:
+        """One subject of several; no merger if it was one already. Raises as `change_subject`."""
         with self._changing() as (connection, now):
             if known := ledger.recall(connection, asked, Changed, now):
-                return known, False
+                return known, None
             gallery = galleries.key_of(connection, gallery_id)
             keys = [subjects.key_of(connection, gallery, each) for each in (into, *others)]
-            merging.merge(connection, gallery, keys[0], keys[1:])
-            return self._remember_change(connection, asked, gallery, keys[0], now), True
+            merger = merging.merge(connection, gallery, keys[0], keys[1:])
+            return self._remember_change(connection, asked, gallery, keys[0], now), merger
 
     def delete_subject(
         self, gallery_id: str, subject_id: str, asked: Asked | None = None

@@ -66,7 +66,7 @@ class Upkeep(People):
             )
         with self._change:
             info = self._store.restore(source, snapshot, wanted)
-            self._reload(wanted)
+            self._follow(wanted)
             return info
 
     def _expire(self, gallery_id: str, now: int) -> Expired | None:

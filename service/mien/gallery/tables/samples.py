@@ -60,17 +60,6 @@ class Row(NamedTuple):
         )
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Samples in order of key: keys [n], their subjects' and own ids, vectors float32 [n, D],
-    and the keys of their subjects [n]."""
-
-    keys: list[int]
-    names: list[tuple[str, str]]
-    vectors: Vectors
-    subjects: list[int]
-
-
 @dataclass(frozen=True, eq=False)
 class New:
     """A sample to be added: its subject's key, what is told of it, its vector float32 [D]."""
@@ -133,25 +122,6 @@ def vectors_of(connection: sqlite3.Connection, subject: int) -> Vectors:
     return read_vectors([row.checked().vector for _, row in rows_of(connection, [subject])])
 
 
-def batch(connection: sqlite3.Connection, gallery: int, after: int, limit: int) -> Batch | None:
-    """At most `limit` samples with keys above `after`; None after the last. Raises StoreInvalid."""
-    selected = connection.execute(
-        f"SELECT subject, subject_id, {ROW} FROM samples JOIN vectors USING (slot)"  # noqa: S608 - ours
-        " JOIN subjects ON subjects.key = subject"
-        " WHERE samples.gallery = ? AND samples.key > ? ORDER BY samples.key LIMIT ?",
-        (gallery, after, limit),
-    ).fetchall()
-    if not selected:
-        return None
-    rows = [Row(*row).checked() for _, _, *row in selected]
-    return Batch(
-        [row.key for row in rows],
-        [(each[1], row.sample_id) for each, row in zip(selected, rows, strict=True)],
-        read_vectors([row.vector for row in rows]),
-        [each[0] for each in selected],
-    )
-
-
 def keys_of(
     connection: sqlite3.Connection, gallery: int, sample_ids: Iterable[str]
 ) -> dict[str, int]:
@@ -193,7 +163,9 @@ def move(connection: sqlite3.Connection, subjects: Iterable[int], into: int) -> 
 
 
 def read_vectors(blobs: Sequence[bytes]) -> Vectors:
-    """float32 [n, D] of n > 0 vectors of one length."""
+    """float32 [n, D] of vectors of one length; [0, 0] of none."""
+    if not blobs:
+        return np.empty((0, 0), np.float32)
     values = np.frombuffer(b"".join(blobs), dtype="<f4").astype(np.float32)
     return values.reshape(len(blobs), -1)
 
