@@ -15,6 +15,8 @@ from mien.gallery.pages import Scrubber, logged
 LOG_BYTES = 4 * 2**20
 """How long the log may grow before its pages are moved; as SQLite's own 1,000 pages."""
 
+PATIENCE_MILLISECONDS = 10
+
 COPY_PAGES = 1000
 BREATH_SECONDS = 0.001
 """After so many pages of a copy, 4 MB, others may write; who waits for the lock gets it then."""
@@ -57,14 +59,15 @@ class Journal:
         False if somebody who reads the older pages kept the log from that, within BUSY_SECONDS or,
         without `wait`, now. Nothing is lost then: the next time does it.
         """
-        with self.lock, translated(self._path), self._waiting(BUSY_SECONDS if wait else 0):
+        until = time.monotonic() + (BUSY_SECONDS if wait else 0)
+        with self.lock, translated(self._path), self._impatient():
             pages = logged(self._log)
-            if not self._checkpoint("FULL"):
+            if not self._checkpoint("FULL", until):
                 return False
             self._scrubber.scrub(pages)
             # Pages in memory still have what was cleared, and would bring it back when written.
             self.connection.execute("PRAGMA shrink_memory")
-            return self._checkpoint("TRUNCATE")
+            return self._checkpoint("TRUNCATE", until)
 
     def copy(self, target: Path) -> None:
         """Copy the whole database as it is at the end; changes go on, and the copy follows them."""
@@ -92,14 +95,23 @@ class Journal:
             finally:
                 self._resources.close()
 
-    def _checkpoint(self, mode: str) -> bool:
-        busy, _, _ = self.connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        return not busy
+    def _checkpoint(self, mode: str, until: float) -> bool:
+        while True:
+            busy, _, _ = self.connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            if not busy:
+                return True
+            if time.monotonic() > until:
+                return False
 
     @contextmanager
-    def _waiting(self, seconds: float) -> Iterator[None]:
-        """For readers, for so long."""
-        self.connection.execute(f"PRAGMA busy_timeout = {int(1000 * seconds)}")
+    def _impatient(self) -> Iterator[None]:
+        """SQLite waits for readers but briefly, and has to be asked again.
+
+        It waits until nobody holds the lock of those who read older pages. But with readers that
+        never pause somebody always does: they have passed on to newer pages under the same lock,
+        which it sees when it is asked anew.
+        """
+        self.connection.execute(f"PRAGMA busy_timeout = {PATIENCE_MILLISECONDS}")
         try:
             yield
         finally:
