@@ -6,13 +6,17 @@ value often does not do; the checksums of rows (`mien.gallery.checksum`) find th
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
 from mien.errors import StoreInvalid
+from mien.gallery.database import connect_reader, translated
 from mien.gallery.embedding import UNIT_TOLERANCE
 from mien.gallery.records import Check, Finding
+from mien.gallery.schema import is_older
 from mien.gallery.tables import galleries, samples, subjects
 from mien.gallery.tables.samples import Row
 from mien.gallery.times import MICROSECOND, wall
@@ -26,6 +30,17 @@ CLOCK_TOLERANCE = 3_600_000_000
 """Microseconds that the machine's clock may be behind the store: an hour."""
 
 Look = Callable[[sqlite3.Connection], Iterator[Finding]]
+
+
+def check_file(path: Path) -> Check:
+    """The same of a database file that is there, also one too damaged to be opened for writing.
+
+    Raises StoreInvalid if it is of another version: an older one is to be opened once.
+    """
+    with translated(path), closing(connect_reader(path)) as connection:
+        if is_older(connection, path):
+            raise StoreInvalid(f"{path} is of an older mien; serve it once, then check it")
+        return check(connection)
 
 
 def check(connection: sqlite3.Connection) -> Check:

@@ -2,13 +2,11 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from mien.gallery import backup, contents, enrolments, expiry, integrity, removals
 from mien.gallery.contents import Contents, Owners
-from mien.gallery.database import connect_reader
 from mien.gallery.enrolments import Added
 from mien.gallery.nearest import Ints
 from mien.gallery.records import Check, Deletion, Enrolment, GalleryInfo, Retention, Stamp
@@ -141,8 +139,8 @@ class Store(SubjectStore):
 
     def check(self) -> Check:
         """Look at everything, as `mien.gallery.integrity` says. Changes wait, reads do not."""
-        with self.journal.lock, closing(connect_reader(self._path)) as connection:
-            return integrity.check(connection)
+        with self.journal.lock:
+            return integrity.check_file(self._path)
 
     def snapshot(self, gallery_id: str, target: Path) -> Stamp:
         """Write a gallery to a new file, as `mien.gallery.backup` says; changes go on meanwhile.
