@@ -8,7 +8,7 @@ and no vector is in memory twice. The candidates are compared by their vectors a
 """
 
 import math
-from contextlib import nullcontext
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
@@ -17,7 +17,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from mien.gallery.nearest import Ints, all_cores, keep_cores, nearest, nearest_of
+from mien.gallery.nearest import Ints, nearest, nearest_of, one_thread
 from mien.matching.metrics import Vectors
 
 SEED = 1
@@ -31,11 +31,9 @@ SMALLEST_LIST = 16
 """A centroid of fewer samples is close to each of them, and would outlive their deletion."""
 BLOCK = 32
 """Codes that faiss scans at once, and packs together."""
-MANY = 1024
-"""From so many new samples on, all cores help to sort them into lists."""
 
 PROBES = 1000
-CANDIDATES = 256
+CANDIDATES = 128
 RECALL = 0.99
 AIM = 0.995
 """Recall that PROBES samples must show: one whose recall is below RECALL does so one time in 15."""
@@ -64,13 +62,12 @@ class InvertedFile:
 
         None if not even all lists together give RECALL.
         """
-        with all_cores():
-            dice = np.random.default_rng(SEED)
-            centroids, lists = _centroids(vectors)
-            built = cls(_trained(centroids, _some(vectors, CODEBOOK_ROWS, dice)), 0.0)
-            built._fill(Codes(lists.astype(np.uint32), built._faiss.pq.compute_codes(vectors)))
-            truth = _other_neighbours(vectors, dice)
-        return built if built._choose_probes(vectors, *truth) else None
+        one_thread()
+        dice = np.random.default_rng(SEED)
+        centroids, lists = _centroids(vectors)
+        built = cls(_trained(centroids, _some(vectors, CODEBOOK_ROWS, dice)), 0.0)
+        built._fill(Codes(lists.astype(np.uint32), built._faiss.pq.compute_codes(vectors)))
+        return built if built._choose_probes(vectors, *_other_neighbours(vectors, dice)) else None
 
     @classmethod
     def restore(cls, trained: bytes, recall: float, codes: Codes) -> Self:
@@ -90,19 +87,18 @@ class InvertedFile:
 
     def candidates(self, probes: Vectors, count: int) -> Ints:
         """Rows, ascending, of which `count` or a few less are expected near each of [P, D]."""
-        keep_cores()
+        one_thread()
         _, rows = self._faiss.search(probes, min(count, self._faiss.ntotal))
         found = np.unique(rows)
         return found[found >= 0]
 
     def add(self, vectors: Vectors, rows: Ints) -> None:
         """Take in [n, D] under these new rows."""
-        keep_cores()
-        with all_cores() if len(rows) >= MANY else nullcontext():
-            self._faiss.add_with_ids(vectors, rows)
+        one_thread()
+        self._faiss.add_with_ids(vectors, rows)
 
     def remove(self, rows: Ints) -> None:
-        keep_cores()
+        one_thread()
         self._faiss.remove_ids(rows)
 
     def trained(self) -> bytes:
@@ -161,8 +157,8 @@ class InvertedFile:
 
     def _choose_probes(self, vectors: Vectors, rows: Ints, best: npt.NDArray[np.float32]) -> bool:
         """Open as few lists as show AIM; whether any number of them does."""
-        for doublings in range(self.lists.bit_length() + 1):
-            self._faiss.nprobe = min(1 << doublings, self.lists)
+        for probes in _steps(self.lists):
+            self._faiss.nprobe = probes
             found = [self._finds(vectors, *each) for each in zip(rows, best, strict=True)]
             self.recall = sum(found) / len(found)
             if self.recall >= AIM:
@@ -178,6 +174,15 @@ class InvertedFile:
             return False
         similarities, _ = nearest_of(probe, vectors, candidates, 1)
         return bool(similarities[0, 0] >= best - ROUNDING)
+
+
+def _steps(most: int) -> Iterator[int]:
+    """1 and up, each a quarter more than the one before, to `most`."""
+    step = 1
+    while step < most:
+        yield step
+        step += max(1, step // 4)
+    yield most
 
 
 def list_count(samples: int) -> int:
