@@ -22,7 +22,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import faiss
 import numpy as np
@@ -46,7 +46,7 @@ DELETIONS = 20
 BATCH = 50_000
 START = "--start"
 
-Result: TypeAlias = dict[str, object]
+Result: TypeAlias = dict[str, Any]
 Search: TypeAlias = Callable[[Vectors], object]
 
 

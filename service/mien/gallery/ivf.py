@@ -64,7 +64,7 @@ class InvertedFile:
         """
         one_thread()
         dice = np.random.default_rng(SEED)
-        centroids, lists = _centroids(vectors)
+        centroids, lists = sort(vectors, _means(vectors))
         built = cls(_trained(centroids, _some(vectors, CODEBOOK_ROWS, dice)), 0.0)
         built._fill(Codes(lists.astype(np.uint32), built._faiss.pq.compute_codes(vectors)))
         return built if built._choose_probes(vectors, *_other_neighbours(vectors, dice)) else None
@@ -87,6 +87,8 @@ class InvertedFile:
 
     def candidates(self, probes: Vectors, count: int) -> Ints:
         """Rows, ascending, of which `count` or a few less are expected near each of [P, D]."""
+        if not self._faiss.ntotal:
+            return np.empty(0, np.int64)
         one_thread()
         _, rows = self._faiss.search(probes, min(count, self._faiss.ntotal))
         found = np.unique(rows)
@@ -190,12 +192,11 @@ def list_count(samples: int) -> int:
     return 1 << round(math.log2(samples) / 2)
 
 
-def _centroids(vectors: Vectors) -> tuple[Vectors, Ints]:
-    """Unit vectors float32 [lists, D], and of each vector the list."""
-    wanted = list_count(len(vectors))
+def _means(vectors: Vectors) -> Vectors:
+    """Unit vectors float32 [lists, D]."""
     means = faiss.Kmeans(
         vectors.shape[1],
-        wanted,
+        list_count(len(vectors)),
         niter=ITERATIONS,
         seed=SEED,
         spherical=True,
@@ -203,14 +204,18 @@ def _centroids(vectors: Vectors) -> tuple[Vectors, Ints]:
         min_points_per_centroid=1,
     )
     means.train(vectors)
-    centroids = np.asarray(means.centroids, np.float32)
+    return np.asarray(means.centroids, np.float32)
+
+
+def sort(vectors: Vectors, centroids: Vectors) -> tuple[Vectors, Ints]:
+    """The centroids of SMALLEST_LIST vectors or more, and the nearest of these to each vector."""
     lists = nearest(vectors, centroids, 1)[1][:, 0]
-    kept = np.flatnonzero(np.bincount(lists, minlength=wanted) >= SMALLEST_LIST)
-    centroids, homeless = centroids[kept], ~np.isin(lists, kept)
+    kept = np.flatnonzero(np.bincount(lists, minlength=len(centroids)) >= SMALLEST_LIST)
+    homeless = ~np.isin(lists, kept)
     lists = np.searchsorted(kept, lists)
     if homeless.any():
-        lists[homeless] = nearest(vectors[homeless], centroids, 1)[1][:, 0]
-    return centroids, lists
+        lists[homeless] = nearest(vectors[homeless], centroids[kept], 1)[1][:, 0]
+    return centroids[kept], lists
 
 
 def _trained(centroids: Vectors, some: Vectors) -> Any:
