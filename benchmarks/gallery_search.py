@@ -232,7 +232,7 @@ def normal(count: int, dice: np.random.Generator) -> Vectors:
 
 
 def unit(vectors: Vectors) -> Vectors:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def batches(count: int) -> Iterator[slice]:

@@ -167,7 +167,7 @@ def test_what_is_erased_is_zeros_and_the_rest_is_as_it_was(
 
 
 def test_erasing_is_durable_before_it_returns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced = []
+    synced: list[int] = []
     saved(path, None)
     monkeypatch.setattr(os, "fsync", synced.append)
     index_file.erase(path, np.array([101]))
