@@ -14,6 +14,7 @@ import pytest
 from mien.errors import GalleryNotFound, ModelMismatch, SubjectNotFound
 from mien.gallery import gallery, index
 from mien.gallery.galleries import Galleries
+from mien.gallery.nearest import nearest
 from mien.gallery.store import Store
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks
 
@@ -165,7 +166,7 @@ def test_a_search_during_the_deletion_of_its_gallery_finds_no_gallery(
 def test_searches_do_not_wait_for_each_other(galleries: Galleries) -> None:
     """Two are inside at once, or the barrier breaks."""
     enroll(galleries, "ann", looks(1)[0])
-    meeting, search = threading.Barrier(2), index.nearest
+    meeting, search = threading.Barrier(2), nearest
 
     def meet(*arguments: Any) -> Any:
         meeting.wait(10)
