@@ -5,6 +5,7 @@ MienError
 │   ├── InvalidRequest          a field is missing or out of range
 │   ├── InvalidId
 │   ├── InvalidEmbedding
+│   ├── RequestIdReused         a request id that was used for another request
 │   ├── ImageUndecodable
 │   ├── ImageTooLarge
 │   ├── DatasetInvalid          a folder of people that is none
@@ -59,6 +60,10 @@ class InvalidId(InvalidArgument):
 
 class InvalidEmbedding(InvalidArgument):
     reason = "INVALID_EMBEDDING"
+
+
+class RequestIdReused(InvalidArgument):
+    reason = "REQUEST_ID_REUSED"
 
 
 class ImageUndecodable(InvalidArgument):

@@ -27,7 +27,7 @@ def test_a_newer_schema_is_refused_and_the_directory_let_go(data: Path) -> None:
     with closing(sqlite3.connect(data / FILE_NAME)) as connection:
         connection.execute("PRAGMA user_version = 99")
     for _ in range(2):
-        with pytest.raises(StoreInvalid, match=r"is of schema 99, .* none above 1; install"):
+        with pytest.raises(StoreInvalid, match=r"is of schema 99, .* none above 2; install"):
             Galleries(data)
     assert user_version(data) == 99
 
@@ -41,7 +41,7 @@ def test_an_older_file_is_migrated_with_what_is_in_it(
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
     with Galleries(data) as galleries:
         assert galleries.get("staff").dim == DIM
-    assert user_version(data) == 2
+    assert user_version(data) == 3
 
 
 def test_a_migration_that_fails_changes_nothing(
@@ -53,7 +53,7 @@ def test_a_migration_that_fails_changes_nothing(
         patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
         with pytest.raises(StoreInvalid, match="syntax error"):
             Galleries(data)
-    assert user_version(data) == 1
+    assert user_version(data) == 2
     with closing(sqlite3.connect(data / FILE_NAME)) as connection:
         columns = [row[1] for row in connection.execute("PRAGMA table_info(galleries)")]
     assert "note" not in columns

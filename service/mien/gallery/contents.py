@@ -2,12 +2,13 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mien.gallery.nearest import Ints
+from mien.gallery.tables import samples
 from mien.matching.metrics import Vectors
 
 PAIR = np.dtype([("key", np.int64), ("subject", np.int64)])
@@ -40,19 +41,32 @@ def owners(connection: sqlite3.Connection, gallery: int) -> Owners:
 
 
 def contents(connection: sqlite3.Connection, gallery: int, after: int, limit: int) -> Contents:
-    """At most `limit` samples with keys above `after`."""
-    rows = connection.execute(
-        "SELECT key, subject, vector FROM samples JOIN vectors USING (slot)"
-        " WHERE gallery = ? AND key > ? ORDER BY key LIMIT ?",
+    """At most `limit` samples with keys above `after`. Raises StoreInvalid if one is damaged."""
+    selected = connection.execute(
+        f"SELECT subject, {samples.ROW} FROM samples JOIN vectors USING (slot)"  # noqa: S608 - ours
+        " WHERE gallery = ? AND samples.key > ? ORDER BY samples.key LIMIT ?",
         (gallery, after, limit),
     ).fetchall()
-    blob = b"".join(vector for _, _, vector in rows)
-    values = np.frombuffer(blob, "<f4").astype(np.float32)
+    rows = [samples.Row(*row).checked() for _, *row in selected]
     return Contents(
-        np.array([key for key, _, _ in rows], np.int64),
-        np.array([subject for _, subject, _ in rows], np.int64),
-        values.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32),
+        np.array([row.key for row in rows], np.int64),
+        np.array([subject for subject, *_ in selected], np.int64),
+        samples.read_vectors([row.vector for row in rows]),
     )
+
+
+def bearing(connection: sqlite3.Connection, gallery: int, labels: Mapping[str, str]) -> Ints:
+    """Keys, ascending, of the samples of those subjects that bear all of one or more labels."""
+    subjects = " INTERSECT ".join(
+        "SELECT subject FROM subject_labels WHERE gallery = ? AND name = ? AND value = ?"
+        for _ in labels
+    )
+    given = [each for label in labels.items() for each in (gallery, *label)]
+    rows = connection.execute(
+        f"SELECT key FROM samples WHERE subject IN ({subjects}) ORDER BY key",  # noqa: S608 - no values
+        given,
+    )
+    return np.fromiter((key for (key,) in rows), np.int64)
 
 
 def names(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int, tuple[str, str]]:
