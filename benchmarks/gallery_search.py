@@ -28,6 +28,7 @@ import faiss
 import numpy as np
 
 from mien.gallery import index as index_module
+from mien.gallery.checksum import of_sample, of_subject
 from mien.gallery.galleries import Galleries
 from mien.gallery.gallery import path_of
 from mien.gallery.index import SampleIndex
@@ -242,8 +243,11 @@ def batches(count: int) -> Iterator[slice]:
 def write_tables(path: Path, vectors: Vectors, people: np.ndarray) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
-            "INSERT INTO subjects (key, gallery, subject_id) VALUES (?, 1, ?)",
-            ((each, f"person{each}") for each in range(1, int(people.max()) + 1)),
+            "INSERT INTO subjects (key, gallery, subject_id, crc) VALUES (?, 1, ?, ?)",
+            (
+                (each, f"person{each}", of_subject(f"person{each}", "", "", 0, None, "{}"))
+                for each in range(1, int(people.max()) + 1)
+            ),
         )
         for some in batches(len(vectors)):
             rows = range(some.start + 1, some.stop + 1)
@@ -255,11 +259,12 @@ def write_tables(path: Path, vectors: Vectors, people: np.ndarray) -> None:
                 ),
             )
             connection.executemany(
-                "INSERT INTO samples (key, gallery, subject, slot, sample_id, created)"
-                " VALUES (?, 1, ?, ?, ?, 0)",
+                "INSERT INTO samples"
+                " (key, gallery, subject, slot, sample_id, created, source, crc)"
+                " VALUES (?, 1, ?, ?, ?, 0, '', ?)",
                 (
-                    (row, int(person), row, f"{row:032x}")
-                    for row, person in zip(rows, people[some], strict=True)
+                    (row, int(person), row, f"{row:032x}", crc_of(row, vector))
+                    for row, person, vector in zip(rows, people[some], vectors[some], strict=True)
                 ),
             )
 
@@ -269,6 +274,11 @@ def in_turns(mine: Search, other: Search, probes: Vectors) -> tuple[float, float
     pairs = [(timed(mine, probe), timed(other, probe)) for probe in [*probes[:WARM], *probes]]
     first, second = zip(*pairs[WARM:], strict=True)
     return median(first) * 1e3, median(second) * 1e3
+
+
+def crc_of(row: int, vector: Vectors) -> int:
+    digest, content = row.to_bytes(32, "big"), vector.tobytes()
+    return of_sample(f"{row:032x}", 0, "", None, None, digest, content)
 
 
 def timed(run: Callable[..., object], *arguments: object) -> float:

@@ -46,7 +46,9 @@ def enrolled(data: Path, tmp_path_factory: pytest.TempPathFactory, kind: str) ->
     if made is None:
         made = MADE[kind] = tmp_path_factory.mktemp("made") / "data"
         with Galleries(made) as galleries:
-            galleries._store._connection.execute("PRAGMA synchronous = OFF")  # nothing is killed
+            galleries._store.journal.connection.execute(
+                "PRAGMA synchronous = OFF"
+            )  # nothing is killed
             galleries.create("staff", MODEL, DIM)
             for name, vector in zip(NAMES, VECTORS, strict=True):
                 enroll(galleries, name, vector)
@@ -74,7 +76,7 @@ def read_from_store(data: Path) -> int:
             yield batch
 
     with mock.patch.object(Store, "contents", counting), Galleries(data) as galleries:
-        subjects = galleries._store._connection.execute("SELECT subject_id FROM subjects")
+        subjects = galleries._store.journal.connection.execute("SELECT subject_id FROM subjects")
         assert_index_equals_store(galleries, [each for (each,) in subjects])
     return sum(rows)
 
@@ -294,7 +296,7 @@ def test_an_index_that_cannot_be_saved_on_closing_is_logged_and_built_again(
 def test_an_index_is_saved_when_an_inverted_file_was_built(data: Path, kind: str) -> None:
     """What took long would be lost by a crash."""
     with Galleries(data) as galleries:
-        galleries._store._connection.execute("PRAGMA synchronous = OFF")
+        galleries._store.journal.connection.execute("PRAGMA synchronous = OFF")
         galleries.create("staff", MODEL, DIM)
         for name, vector in zip(NAMES[:301], VECTORS, strict=False):
             enroll(galleries, name, vector)
