@@ -2,7 +2,6 @@
 
 import errno
 import logging
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from mien.gallery.nearest import Ints
 from mien.gallery.records import Found, GalleryInfo, Match
 from mien.gallery.rows import Rows
 from mien.gallery.store import Store
+from mien.gallery.times import to_microseconds
 from mien.matching.fusion import Rule
 from mien.matching.metrics import Vectors
 
@@ -40,9 +40,8 @@ class Gallery:
         self.dim = info.dim
         self._store = store
         self._path = path_of(info.gallery_id, directory)
-        self._stamp = Stamp(
-            info.gallery_id, _microseconds(info.created), info.model_fingerprint, info.dim
-        )
+        created = to_microseconds(info.created)
+        self._stamp = Stamp(info.gallery_id, created, info.model_fingerprint, info.dim)
         self._saved: int | None = None
         self._index = self._restored(info) or SampleIndex(info.dim, info.revision)
         rebuilt = self._saved is None
@@ -155,10 +154,6 @@ class Gallery:
             self._erase(gone)
         self._saved = saved.revision
         return index
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def path_of(gallery_id: str, directory: Path) -> Path:

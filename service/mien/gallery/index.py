@@ -111,9 +111,9 @@ class SampleIndex:
         distinct = np.unique(subjects)
         with self._turns.writing():
             self._subjects += len(distinct) - self._rows.known(distinct)
-            rows = self._rows.add(keys, subjects, vectors)
+            self._rows.add(keys, subjects, vectors)
             if self._inverted:
-                self._inverted.add(np.ascontiguousarray(vectors), rows)
+                self._inverted.add(np.ascontiguousarray(vectors))
             self._newest = max(self._newest, int(keys.max(initial=0)))
             self._changed(revision)
 
@@ -125,8 +125,7 @@ class SampleIndex:
             moved, freed = self._rows.remove(rows)
             self._subjects -= len(distinct) - self._rows.known(distinct)
             if self._inverted:
-                self._inverted.remove(np.concatenate([rows, moved]))
-                self._inverted.add(self._rows.vectors[freed], freed)
+                self._inverted.remove(rows, moved, freed)
             self._changed(revision)
 
     def move(self, keys: Ints, subject: int, revision: int) -> None:

@@ -23,8 +23,9 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 import numpy.typing as npt
 
-from mien.gallery.ivf import Codes, InvertedFile
+from mien.gallery.ivf import InvertedFile, ListOf
 from mien.gallery.nearest import Ints
+from mien.gallery.packed import Codes
 from mien.gallery.rows import Rows
 
 FORMAT = 1
@@ -186,7 +187,7 @@ def read(path: Path, stamp: Stamp) -> Saved:
         arrays = (rows.keys, rows.vectors, lists, codes)[: len(header.parts)]
         for chunk in header.chunks:
             _fill(file, [array[chunk.first : chunk.last] for array in arrays])
-    inverted = _restore(learned, header.recall, Codes(lists, codes)) if learned else None
+    inverted = _restore(learned, header.recall, lists, codes) if learned else None
     return Saved(header.revision, rows, inverted)
 
 
@@ -228,8 +229,7 @@ def _write_all(
     learned = inverted.trained() if inverted else b""
     arrays: list[npt.NDArray[Any]] = [rows.keys, rows.vectors]
     if inverted:
-        codes = inverted.codes()
-        arrays += [codes.lists, codes.codes]
+        arrays += [inverted.list_of, inverted.codes()]
     header = Header(
         format=FORMAT,
         byteorder=sys.byteorder,
@@ -261,9 +261,9 @@ def _read_learned(file: BinaryIO, header: Header) -> bytes:
     return learned
 
 
-def _restore(learned: bytes, recall: float, codes: Codes) -> InvertedFile:
+def _restore(learned: bytes, recall: float, lists: ListOf, codes: Codes) -> InvertedFile:
     try:
-        return InvertedFile.restore(learned, recall, codes)
+        return InvertedFile.restore(learned, recall, lists, codes)
     except RuntimeError as error:  # faiss's own, of a file that another faiss wrote
         raise Unusable(f"its inverted file cannot be read: {error}") from error
 

@@ -8,16 +8,16 @@ and no vector is in memory twice. The candidates are compared by their vectors a
 """
 
 import math
-from contextlib import nullcontext
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Self
+from collections.abc import Iterator
+from typing import Any, Self, TypeAlias
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
-from mien.gallery.nearest import Ints, all_cores, keep_cores, nearest, nearest_of
+from mien.gallery.nearest import Ints, nearest, nearest_of, one_thread
+from mien.gallery.packed import BLOCK, Codes, PackedLists
+from mien.gallery.rows import GROWTH
 from mien.matching.metrics import Vectors
 
 SEED = 1
@@ -29,33 +29,27 @@ VALUES_A_CODE = 4
 """Values of a vector that share a code of 4 bits: a 32nd of its memory."""
 SMALLEST_LIST = 16
 """A centroid of fewer samples is close to each of them, and would outlive their deletion."""
-BLOCK = 32
-"""Codes that faiss scans at once, and packs together."""
-MANY = 1024
-"""From so many new samples on, all cores help to sort them into lists."""
 
 PROBES = 1000
-CANDIDATES = 256
+CANDIDATES = 128
 RECALL = 0.99
 AIM = 0.995
 """Recall that PROBES samples must show: one whose recall is below RECALL does so one time in 15."""
 ROUNDING = 1e-5
 """How far two ways of adding up one product may differ."""
 
-
-@dataclass(frozen=True, eq=False)
-class Codes:
-    """Of each row its list, uint32 [n], and its code, uint8 [n, code bytes]."""
-
-    lists: npt.NDArray[np.uint32]
-    codes: npt.NDArray[np.uint8]
+ListOf: TypeAlias = npt.NDArray[np.uint32]
+"""uint32 [n]."""
 
 
 class InvertedFile:
-    """Rows of a gallery in lists. Rows are named by where their vectors are, and move with them."""
+    """Rows 0 to n - 1 of a gallery in lists."""
 
     def __init__(self, trained: Any, recall: float) -> None:
         self._faiss = trained
+        self._packed = PackedLists(trained)
+        self._list_of = np.empty(0, np.uint32)
+        self._size = 0
         self.recall = recall
 
     @classmethod
@@ -64,19 +58,18 @@ class InvertedFile:
 
         None if not even all lists together give RECALL.
         """
-        with all_cores():
-            dice = np.random.default_rng(SEED)
-            centroids, lists = _centroids(vectors)
-            built = cls(_trained(centroids, _some(vectors, CODEBOOK_ROWS, dice)), 0.0)
-            built._fill(Codes(lists.astype(np.uint32), built._faiss.pq.compute_codes(vectors)))
-            truth = _other_neighbours(vectors, dice)
-        return built if built._choose_probes(vectors, *truth) else None
+        one_thread()
+        dice = np.random.default_rng(SEED)
+        centroids, lists = sort(vectors, _means(vectors))
+        built = cls(_trained(centroids, _some(vectors, CODEBOOK_ROWS, dice)), 0.0)
+        built._append(lists.astype(np.uint32), built._encode(vectors))
+        return built if built._choose_probes(vectors, *_other_neighbours(vectors, dice)) else None
 
     @classmethod
-    def restore(cls, trained: bytes, recall: float, codes: Codes) -> Self:
-        """From what `trained` and `codes` gave. The rows are 0 to n - 1."""
+    def restore(cls, trained: bytes, recall: float, list_of: ListOf, codes: Codes) -> Self:
+        """From what `trained`, `list_of` and `codes` gave."""
         restored = cls(faiss.deserialize_index(np.frombuffer(trained, np.uint8)), recall)
-        restored._fill(codes)
+        restored._append(list_of, codes)
         return restored
 
     @property
@@ -88,22 +81,18 @@ class InvertedFile:
         """How many lists a search opens."""
         return int(self._faiss.nprobe)
 
-    def candidates(self, probes: Vectors, count: int) -> Ints:
-        """Rows, ascending, of which `count` or a few less are expected near each of [P, D]."""
-        keep_cores()
-        _, rows = self._faiss.search(probes, min(count, self._faiss.ntotal))
-        found = np.unique(rows)
-        return found[found >= 0]
+    @property
+    def list_of(self) -> ListOf:
+        """Of each row its list; a view, not to be kept over a change."""
+        return self._list_of[: self._size]
 
-    def add(self, vectors: Vectors, rows: Ints) -> None:
-        """Take in [n, D] under these new rows."""
-        keep_cores()
-        with all_cores() if len(rows) >= MANY else nullcontext():
-            self._faiss.add_with_ids(vectors, rows)
-
-    def remove(self, rows: Ints) -> None:
-        keep_cores()
-        self._faiss.remove_ids(rows)
+    def codes(self) -> Codes:
+        """Of each row its code."""
+        codes = np.zeros((self._size, self._faiss.pq.code_size), np.uint8)
+        for number in range(self.lists):
+            rows, theirs = self._packed.read(number)
+            codes[rows] = theirs
+        return codes
 
     def trained(self) -> bytes:
         """What was learned, without any row."""
@@ -111,58 +100,56 @@ class InvertedFile:
         empty.reset()
         return bytes(faiss.serialize_index(empty))
 
-    def codes(self) -> Codes:
-        """Of all rows, which are 0 to n - 1."""
-        count, width = self._faiss.ntotal, self._faiss.pq.code_size
-        all_codes = Codes(np.zeros(count, np.uint32), np.zeros((count, width), np.uint8))
-        for number in range(self.lists):
-            rows, codes = self._read(number)
-            all_codes.lists[rows], all_codes.codes[rows] = number, codes
-        return all_codes
+    def candidates(self, probes: Vectors, count: int) -> Ints:
+        """Rows, ascending: about the `count` that seem nearest to each of [P, D]."""
+        if not self._size:
+            return np.empty(0, np.int64)
+        one_thread()
+        _, rows = self._faiss.search(probes, min(count, self._size))
+        found = np.unique(rows)
+        return found[found >= 0]
 
-    def _fill(self, codes: Codes) -> None:
-        order = np.argsort(codes.lists, kind="stable")
-        bounds = np.searchsorted(codes.lists[order], np.arange(self.lists + 1))
-        for number, (start, end) in enumerate(pairwise(bounds)):
-            rows = order[start:end]
-            if len(rows):
-                self._write(number, rows, codes.codes[rows])
-        self._faiss.ntotal = len(order)
+    def add(self, vectors: Vectors) -> None:
+        """Take in [k, D] as rows n to n + k - 1."""
+        if len(vectors):
+            one_thread()
+            _, lists = self._faiss.quantizer.search(vectors, 1)
+            self._append(lists[:, 0].astype(np.uint32), self._encode(vectors))
 
-    def _write(self, number: int, rows: Ints, codes: npt.NDArray[np.uint8]) -> None:
-        """Fill an empty list."""
-        inverted, packer = self._inverted, self._faiss.get_CodePacker()
-        blocks = -(-len(rows) // BLOCK)
-        padded = np.zeros((blocks * BLOCK, codes.shape[1]), np.uint8)
-        padded[: len(rows)] = codes
-        packed = np.zeros((blocks, inverted.block_size), np.uint8)
-        for block in range(blocks):
-            flat = padded[block * BLOCK :]
-            packer.pack_all(faiss.swig_ptr(flat), faiss.swig_ptr(packed[block]))
-        inverted.add_entries(number, len(rows), faiss.swig_ptr(rows), faiss.swig_ptr(packed))
+    def remove(self, rows: Ints, moved: Ints, freed: Ints) -> None:
+        """Drop rows, and call those that `moved` by the numbers that were `freed`."""
+        names = np.arange(self._size)
+        names[rows] = -1
+        names[moved] = freed
+        for number in np.unique(self._list_of[np.concatenate([rows, moved])]).tolist():
+            entries, codes = self._packed.read(number)
+            entries = names[entries]
+            self._packed.replace(number, entries[entries >= 0], codes[entries >= 0])
+        self._list_of[freed] = self._list_of[moved]
+        self._resize(self._size - len(rows))
 
-    def _read(self, number: int) -> tuple[Ints, npt.NDArray[np.uint8]]:
-        inverted, packer = self._inverted, self._faiss.get_CodePacker()
-        size, width = inverted.list_size(number), self._faiss.pq.code_size
-        if not size:
-            return np.empty(0, np.int64), np.empty((0, width), np.uint8)
-        blocks = -(-size // BLOCK)
-        packed = faiss.rev_swig_ptr(inverted.get_codes(number), blocks * inverted.block_size)
-        flat = np.empty((blocks * BLOCK, width), np.uint8)
-        for block in range(blocks):
-            source = packed[block * inverted.block_size :]
-            packer.unpack_all(faiss.swig_ptr(source), faiss.swig_ptr(flat[block * BLOCK :]))
-        rows = faiss.rev_swig_ptr(inverted.get_ids(number), size)
-        return np.array(rows, np.int64), flat[:size]
+    def _encode(self, vectors: Vectors) -> Codes:
+        codes: Codes = self._faiss.pq.compute_codes(vectors)
+        return codes
 
-    @property
-    def _inverted(self) -> Any:
-        return faiss.downcast_InvertedLists(self._faiss.invlists)
+    def _append(self, list_of: ListOf, codes: Codes) -> None:
+        start = self._size
+        self._resize(start + len(list_of))
+        self._list_of[start : self._size] = list_of
+        order = np.argsort(list_of, kind="stable")
+        numbers, starts = np.unique(list_of[order], return_index=True)
+        for number, some in zip(numbers.tolist(), np.split(order, starts)[1:], strict=True):
+            self._packed.append(number, start + some, codes[some])
+
+    def _resize(self, size: int) -> None:
+        if size > len(self._list_of):
+            self._list_of.resize(size + size // GROWTH, refcheck=False)
+        self._size = self._faiss.ntotal = size
 
     def _choose_probes(self, vectors: Vectors, rows: Ints, best: npt.NDArray[np.float32]) -> bool:
         """Open as few lists as show AIM; whether any number of them does."""
-        for doublings in range(self.lists.bit_length() + 1):
-            self._faiss.nprobe = min(1 << doublings, self.lists)
+        for probes in _steps(self.lists):
+            self._faiss.nprobe = probes
             found = [self._finds(vectors, *each) for each in zip(rows, best, strict=True)]
             self.recall = sum(found) / len(found)
             if self.recall >= AIM:
@@ -180,17 +167,25 @@ class InvertedFile:
         return bool(similarities[0, 0] >= best - ROUNDING)
 
 
+def _steps(most: int) -> Iterator[int]:
+    """1 and up, each a quarter more than the one before, to `most`."""
+    step = 1
+    while step < most:
+        yield step
+        step += max(1, step // 4)
+    yield most
+
+
 def list_count(samples: int) -> int:
     """The power of two next to the square root: as many centroids as samples in a list."""
     return 1 << round(math.log2(samples) / 2)
 
 
-def _centroids(vectors: Vectors) -> tuple[Vectors, Ints]:
-    """Unit vectors float32 [lists, D], and of each vector the list."""
-    wanted = list_count(len(vectors))
+def _means(vectors: Vectors) -> Vectors:
+    """Unit vectors float32 [lists, D]."""
     means = faiss.Kmeans(
         vectors.shape[1],
-        wanted,
+        list_count(len(vectors)),
         niter=ITERATIONS,
         seed=SEED,
         spherical=True,
@@ -198,14 +193,18 @@ def _centroids(vectors: Vectors) -> tuple[Vectors, Ints]:
         min_points_per_centroid=1,
     )
     means.train(vectors)
-    centroids = np.asarray(means.centroids, np.float32)
+    return np.asarray(means.centroids, np.float32)
+
+
+def sort(vectors: Vectors, centroids: Vectors) -> tuple[Vectors, Ints]:
+    """The centroids of SMALLEST_LIST vectors or more, and the nearest of these to each vector."""
     lists = nearest(vectors, centroids, 1)[1][:, 0]
-    kept = np.flatnonzero(np.bincount(lists, minlength=wanted) >= SMALLEST_LIST)
-    centroids, homeless = centroids[kept], ~np.isin(lists, kept)
+    kept = np.flatnonzero(np.bincount(lists, minlength=len(centroids)) >= SMALLEST_LIST)
+    homeless = ~np.isin(lists, kept)
     lists = np.searchsorted(kept, lists)
     if homeless.any():
-        lists[homeless] = nearest(vectors[homeless], centroids, 1)[1][:, 0]
-    return centroids, lists
+        lists[homeless] = nearest(vectors[homeless], centroids[kept], 1)[1][:, 0]
+    return centroids[kept], lists
 
 
 def _trained(centroids: Vectors, some: Vectors) -> Any:
