@@ -172,8 +172,10 @@ def _assign(rows: Rows, owners: Owners) -> Ints:
     places[places == len(owners.keys)] = 0
     there = owners.keys[places] == keys if len(owners.keys) else np.zeros(len(keys), bool)
     older = np.searchsorted(owners.keys, keys.max(initial=0), side="right")
-    if len(np.unique(places[there])) != older:
-        raise Unusable(f"it has {there.sum()} of the {older} samples that it should have")
+    has = np.zeros(older, bool)
+    has[places[there]] = True
+    if not has.all():
+        raise Unusable(f"it has {has.sum()} of the {older} samples that it should have")
     rows.subjects[:] = -1
     rows.subjects[there] = owners.subjects[places[there]]
     return np.array(keys[~there])

@@ -106,8 +106,11 @@ class InvertedFile:
             return np.empty(0, np.int64)
         one_thread()
         _, rows = self._faiss.search(probes, min(count, self._size))
-        found = np.unique(rows)
-        return found[found >= 0]
+        found = np.sort(rows, axis=None)
+        # As np.unique, which takes a tenth of a millisecond however few they are. Where faiss finds
+        # fewer than it was asked for, it says -1.
+        new = np.r_[found[:1] >= 0, (found[1:] != found[:-1]) & (found[1:] >= 0)]
+        return found[new]
 
     def add(self, vectors: Vectors) -> None:
         """Take in [k, D] as rows n to n + k - 1."""

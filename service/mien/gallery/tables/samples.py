@@ -126,9 +126,10 @@ def keys_of(
     connection: sqlite3.Connection, gallery: int, sample_ids: Iterable[str]
 ) -> dict[str, int]:
     """Keys of those samples that the gallery has."""
+    # CROSS: or SQLite reads the whole gallery, 0.2 s of a million samples.
     return dict(
         connection.execute(
-            "SELECT sample_id, samples.key FROM json_each(?) JOIN samples"
+            "SELECT sample_id, samples.key FROM json_each(?) CROSS JOIN samples"
             " ON gallery = ? AND sample_id = value",
             (json.dumps(list(sample_ids)), gallery),
         )

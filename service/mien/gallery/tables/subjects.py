@@ -48,9 +48,10 @@ class Description:
 
 def keys_of(connection: sqlite3.Connection, gallery: int, ids: Iterable[str]) -> dict[str, int]:
     """Keys of those subjects that the gallery has."""
+    # CROSS: or SQLite reads the whole gallery, 0.2 s of a million samples.
     return dict(
         connection.execute(
-            "SELECT subject_id, subjects.key FROM json_each(?) JOIN subjects"
+            "SELECT subject_id, subjects.key FROM json_each(?) CROSS JOIN subjects"
             " ON gallery = ? AND subject_id = value",
             (json.dumps(list(ids)), gallery),
         )
