@@ -57,7 +57,7 @@ def uncalibrated(folder: Path, seed: int = 0) -> Bundle:
     return seal(draft(seed), folder)
 
 
-def calibrated(folder: Path, seed: int = 0, people: int = 20, shots: int = 6) -> Bundle:
+def calibrated(folder: Path, seed: int = 0, people: int = 40, shots: int = 6) -> Bundle:
     """Calibrated on generated people numbered from 1000."""
     bundle = uncalibrated(folder, seed)
     crops = np.stack([picture(1000 + p, s) for p in range(people) for s in range(shots)])

@@ -121,6 +121,21 @@ def test_a_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
         calibrate(bundles.uncalibrated(tmp_path / "b"), foreign, card="")
 
 
+def test_a_calibration_of_an_older_mien_is_refused_with_what_to_do(copy: Path) -> None:
+    from mien.model import bundle as module
+
+    older = json.dumps({"calibration_id": "a", "identities": 20, "curve": []}).encode()
+    (copy / "calibration.json").write_bytes(older)
+    manifest = module._read_manifest(copy)
+    files = manifest.files | {"calibration.json": module._digest(older)}
+    sealed = module._sealed(
+        **manifest.model_dump(exclude={"seal", "files", "input"}), input=manifest.input, files=files
+    )
+    (copy / "manifest.json").write_text(sealed.model_dump_json())
+    with pytest.raises(BundleInvalid, match=r"older mien.*export the bundle again"):
+        load(copy)
+
+
 def test_a_manifest_cannot_name_files_outside_the_bundle(copy: Path) -> None:
     from mien.model import bundle as module
 

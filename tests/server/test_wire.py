@@ -133,5 +133,9 @@ def test_without_a_calibration_only_a_raw_threshold_decides(tmp_path: Path) -> N
                 client.verify(encoded(1, 0), encoded(1, 1))
             response = client.verify(encoded(1, 0), encoded(1, 1), RawThreshold(0.1))
             assert not response.applied.HasField("fmr")
-            assert not response.score.HasField("expected_fmr")
+            present = {field.name for field, _ in response.applied.ListFields()}
+            assert present == {"threshold", "n"}
+            assert {field.name for field, _ in response.score.ListFields()} == {"similarity"}
             assert not client.model().HasField("smallest_supported_fmr")
+            assert not client.model().HasField("calibration_identities")
+            assert client.model().fusion == "max"

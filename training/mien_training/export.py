@@ -13,7 +13,9 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from mien.errors import BundleInvalid, DatasetInvalid
 from mien.matching.calibration import Calibration
 from mien.matching.calibration import calibrate as measure
+from mien.matching.curve import Curve
 from mien.matching.metrics import Vectors
+from mien.matching.support import SUPPORT_RULE
 from mien.model import bundle as bundles
 from mien.model.bundle import Bundle, Draft, Golden, InputSpec
 from mien.model.embedder import Embedder
@@ -26,6 +28,8 @@ from mien_training.run import Run, load_run
 PARITY = 1e-5
 """Largest difference between a component of torch's vector and of the bundle's."""
 GOLDEN_CROPS = 8
+DECADES = (0.1, 0.01, 0.001, 0.0001, 0.00001)
+"""FMRs in the model card, as far as they are supported, beside the smallest that is."""
 OPSET = 18
 
 
@@ -165,19 +169,38 @@ def _card(run: Run, name: str, license_: str, calibration: Calibration | None) -
 
 
 def _results(calibration: Calibration) -> list[str]:
-    rows = [
-        f"| {rate:g} | {point.threshold:.4f} | {point.fmr:.4f} | {point.fmr_upper95:.4f} "
-        f"| {point.fnmr:.4f} |"
-        for rate in (0.1, 0.01, 0.001, 0.0001)
-        if rate >= calibration.smallest_supported_fmr
-        for point in [calibration.at_fmr(rate)]
+    strictest = calibration.smallest_supported_fmr
+    lines = [
+        f"{calibration.identities} people whom the network never learned from make "
+        f"{calibration.pictures.identity_pairs:,} pairs of people; they support an FMR of "
+        f"{strictest:.2g} and above, by the {SUPPORT_RULE}. Intervals are of 95 %, from resampling "
+        "people. Of several samples of a subject "
+        f"{'the largest similarity' if calibration.fusion == 'max' else 'the mean similarity'} "
+        "decides.",
     ]
+    for curve in calibration.curves:
+        lines += ["", *_table(curve)]
+    return lines
+
+
+def _table(curve: Curve) -> list[str]:
+    rates = [*(rate for rate in DECADES if rate > curve.smallest_supported_fmr)]
+    samples = "1 sample" if curve.samples == 1 else f"{curve.samples} samples"
     return [
-        f"{calibration.identities} people whom the network never learned from: "
-        f"{calibration.genuine_comparisons:,} genuine and "
-        f"{calibration.impostor_comparisons:,} impostor comparisons.",
+        f"A subject of {samples}: {curve.identities} people, {curve.genuine_comparisons:,} genuine "
+        f"and {curve.impostor_comparisons:,} impostor comparisons.",
         "",
-        "| FMR asked for | threshold | FMR measured | upper end (95 %) | FNMR |",
-        "|---|---|---|---|---|",
-        *rows,
+        "| FMR asked for | threshold | FMR measured | FNMR measured |",
+        "|---|---|---|---|",
+        *(
+            f"| {rate:.2g} | {point.threshold:.4f} "
+            f"| {_share(point.fmr, point.fmr_lower95, point.fmr_upper95)} "
+            f"| {_share(point.fnmr, point.fnmr_lower95, point.fnmr_upper95)} |"
+            for rate in [*rates, curve.smallest_supported_fmr]
+            for point in [curve.at_fmr(rate)]
+        ),
     ]
+
+
+def _share(rate: float, low: float, high: float) -> str:
+    return f"{rate:.4f} ({low:.4f} to {high:.4f})"

@@ -21,10 +21,8 @@ from mien.matching.resampling import (
     resample_pairs,
     resample_rates,
 )
+from mien.matching.support import RULE_OF_THREE
 
-RULE_OF_THREE = 3.0
-"""Without an error among n independent trials, the rate is below 3/n with 95 % confidence
-(ISO/IEC 19795-1:2021, the rule of 3)."""
 TAIL = 0.025
 EER_POINTS, EER_REACH = 64, 8
 """The EER of a resample is sought at so many rates, from an eighth to eight times the measured."""
