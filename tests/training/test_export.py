@@ -10,6 +10,7 @@ import torch
 from mien.errors import BundleInvalid, DatasetInvalid, OutputExists, RunInvalid
 from mien.model.bundle import load
 from mien.model.embedder import Embedder
+from mien.model.golden import golden_crops
 from mien.model.pipeline import Pipeline
 from mien_training import export as sealing
 from mien_training.embed import embed
@@ -76,8 +77,8 @@ def test_exported_again_it_is_the_same_model_and_names_no_folder_of_its_maker(
 
 def test_golden_crops_show_nobody(run: Path, sealed: Export) -> None:
     golden = sealed.bundle.golden.crops
-    again = sealing._golden_crops(load_run(run).recipe.crop)
-    np.testing.assert_array_equal(golden, again)
+    crop = load_run(run).recipe.crop
+    np.testing.assert_array_equal(golden, golden_crops(crop.height, crop.width))
 
 
 def test_a_served_picture_takes_the_same_path(sealed: Export) -> None:
