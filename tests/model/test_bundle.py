@@ -79,7 +79,10 @@ def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"license": "MIT"}, "manifest.json was changed"),
-        ({"format": "mien-bundle/9"}, "made by a newer mien: its format is 'mien-bundle/9'.*upgrade"),
+        (
+            {"format": "mien-bundle/9"},
+            "made by a newer mien: its format is 'mien-bundle/9'.*upgrade",
+        ),
         ({"format": "mien-bundle/0"}, "has the format 'mien-bundle/0'; this mien reads"),
         ({"format": "mien-bundle/x"}, "has the format 'mien-bundle/x'; this mien reads"),
         ({"format": ["mien-bundle/9"]}, "has the format"),

@@ -37,6 +37,15 @@ OPSET = 18
 
 
 @dataclass(frozen=True)
+class Label:
+    """What people say of a bundle; it changes no fingerprint."""
+
+    name: str
+    license: str
+    """Of the weights."""
+
+
+@dataclass(frozen=True)
 class Export:
     """A sealed bundle and how far its vectors are from those of the network in torch.
 
@@ -53,8 +62,7 @@ class Export:
 def export(
     folder: Path,
     out: Path,
-    name: str,
-    license_: str,
+    label: Label,
     data: Path | None = None,
     int8: bool = False,
 ) -> Export:
@@ -70,7 +78,7 @@ def export(
     run = load_run(folder)
     people = _people(run, data or run.data)
     held_out = people.of(run.validation_people)
-    draft = _draft(run, name, license_)
+    draft = _draft(run, label)
     with sealing.staged(out) as staging:
         aside = staging.with_name(f"{staging.name}-float32")
         bundle = sealing.seal(draft, aside if int8 else staging)
@@ -82,7 +90,8 @@ def export(
             vectors = Embedder.of(bundle).embed(held_out.images)
         check_batches(Embedder.of(bundle))
         costs = _calibrate(bundle, run, held_out, vectors, in_float32)
-    return Export(load(out), difference, len(bundle.golden.crops) + len(held_out.images), costs)
+    sealed = load(out)
+    return Export(sealed, difference, len(sealed.golden.crops) + len(held_out.images), costs)
 
 
 def to_onnx(network: EmbeddingNetwork, crop: Crop) -> bytes:
@@ -108,11 +117,11 @@ def to_onnx(network: EmbeddingNetwork, crop: Crop) -> bytes:
     return program.model_proto.SerializeToString()
 
 
-def _draft(run: Run, name: str, license_: str) -> Draft:
+def _draft(run: Run, label: Label) -> Draft:
     crop = run.recipe.crop
     return Draft(
-        name=name,
-        license=license_,
+        name=label.name,
+        license=label.license,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         input=InputSpec(
             crop_height=crop.height,
@@ -121,7 +130,7 @@ def _draft(run: Run, name: str, license_: str) -> Draft:
             dim=run.recipe.dimension,
         ),
         network=to_onnx(run.network, crop),
-        card=_card(run, name, license_).text(),
+        card=_card(run, label).text(),
         provenance={
             "mien": run.version,
             "data_sha256": run.data_digest,
@@ -183,7 +192,7 @@ def _calibrate(
         before, after = (cross_compare(v, held_out.labels) for v in (in_float32, vectors))
         costs = (Cost(None, before.eer(), after.eer()), *_fnmr_costs(before, after, calibration))
     card = replace(
-        _card(run, manifest.name, manifest.license), calibration=calibration, costs=costs
+        _card(run, Label(manifest.name, manifest.license)), calibration=calibration, costs=costs
     )
     sealing.calibrate(bundle, calibration, card.text())
     return costs
@@ -196,10 +205,10 @@ def _fnmr_costs(
         yield Cost(rate, before.fnmr_at_fmr(rate), after.fnmr_at_fmr(rate))
 
 
-def _card(run: Run, name: str, license_: str) -> Card:
+def _card(run: Run, label: Label) -> Card:
     return Card(
-        name=name,
-        license=license_,
+        name=label.name,
+        license=label.license,
         data=(
             f"Learned from {len(run.train_people)} people (data SHA-256 {run.data_digest[:12]}…), "
             f"with mien {run.version}, network {run.recipe.network.kind}.",

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
+from onnx import numpy_helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -21,7 +23,7 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from mien.model.embedder import INPUT
 from mien_training.data import Images
@@ -54,15 +56,16 @@ def quantise(network: bytes, crops: Images, seed: int = 0) -> Quantised:
     drawn = np.random.default_rng(seed).permutation(len(crops))[:CROPS]
     with tempfile.TemporaryDirectory() as temporary:
         prepared, quantised = (Path(temporary) / name for name in ("prepared", "int8"))
-        quant_pre_process(onnx.load_from_string(network), prepared)
-        layers = _layers(onnx.load(prepared))
+        folded = _folded(network, prepared)
+        layers = _layers(folded)
+        ends = {next(iter(layers)), next(reversed(layers))}
         quantize_static(
-            prepared,
+            folded,
             quantised,
             _Reader(crops[np.sort(drawn)]),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(QUANTISED),
-            nodes_to_exclude=[layers[0], layers[-1]],
+            nodes_to_exclude=[name for end in ends for name in layers[end]],
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -72,13 +75,51 @@ def quantise(network: bytes, crops: Images, seed: int = 0) -> Quantised:
         return Quantised(
             network=onnx.load(quantised).SerializeToString(),
             crops=len(drawn),
-            layers=len(layers) - 2,
+            layers=len(layers) - len(ends),
             layers_in_all=len(layers),
         )
 
 
-def _layers(network: onnx.ModelProto) -> list[str]:
-    return [node.name for node in network.graph.node if node.op_type in QUANTISED]
+def _folded(network: bytes, path: Path) -> onnx.ModelProto:
+    """Constants and batch normalisation go into the weights, which are then what is quantised.
+
+    onnxruntime can only write the folded network to a file, `path`.
+    """
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path)
+    onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    folded = onnx.load(path)
+    _share_equal_weights(folded.graph)
+    inferred = onnx.shape_inference.infer_shapes(folded)
+    add_pre_process_metadata(inferred)
+    return inferred
+
+
+def _share_equal_weights(graph: onnx.GraphProto) -> None:
+    """Folding gave a crop and its mirror image a copy each of the same weights."""
+    first: dict[tuple[object, ...], str] = {}
+    renamed: dict[str, str] = {}
+    for tensor in list(graph.initializer):
+        array = numpy_helper.to_array(tensor)
+        kept = first.setdefault((array.dtype, array.shape, array.tobytes()), tensor.name)
+        if kept != tensor.name:
+            renamed[tensor.name] = kept
+            graph.initializer.remove(tensor)
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+
+
+def _layers(network: onnx.ModelProto) -> dict[str, list[str]]:
+    """The nodes of each layer by the name of its weights, in order of computation.
+
+    A layer has two nodes where the network looks at a crop and at its mirror image.
+    """
+    layers: dict[str, list[str]] = {}
+    for node in network.graph.node:
+        if node.op_type in QUANTISED:
+            layers.setdefault(node.input[1], []).append(node.name)
+    return layers
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

@@ -40,6 +40,7 @@ class Card:
     """Where the network comes from and what it learned from, a paragraph each."""
     calibration: Calibration | None = None
     measured_on: str = UNSEEN
+    unmeasured: str = "Not measured: no people were held out."
     costs: Sequence[Cost] = ()
     notes: Sequence[str] = ()
     """Limits beyond those of every bundle."""
@@ -62,7 +63,7 @@ class Card:
 
     def _results(self) -> list[str]:
         if self.calibration is None:
-            return ["Not measured: no people were held out."]
+            return [self.unmeasured]
         return [
             f"{self.calibration.identities} {self.measured_on}: "
             f"{self.calibration.genuine_comparisons:,} genuine and "

@@ -49,14 +49,7 @@ class Embedder:
 
         Raises BundleInvalid if the bytes are no network, or one of another signature.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _FATAL_ONLY
-        with _refusing("cannot be loaded"):
-            self._session = onnxruntime.InferenceSession(
-                network, options, providers=["CPUExecutionProvider"]
-            )
+        self._session = session(network, threads)
         self.spec = spec
         self.precision = precision
         self._check_signature()
@@ -108,7 +101,7 @@ class Embedder:
         return difference
 
     def _try(self, crops: npt.NDArray[np.uint8]) -> Vectors:
-        with _refusing(f"cannot run on {len(crops)} crops"):
+        with refusing(f"cannot run on {len(crops)} crops"):
             return self.embed(crops)
 
     def _run(self, crops: npt.NDArray[np.uint8]) -> Vectors:
@@ -143,8 +136,18 @@ class Embedder:
             )
 
 
+def session(network: str | bytes, threads: int = 0) -> onnxruntime.InferenceSession:
+    """A network, loaded from a file or from bytes. Raises BundleInvalid if it is none."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL_ONLY
+    with refusing("cannot be loaded"):
+        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+
+
 @contextmanager
-def _refusing(what: str) -> Iterator[None]:
+def refusing(what: str) -> Iterator[None]:
     """What onnxruntime raises, as one line of BundleInvalid."""
     try:
         yield

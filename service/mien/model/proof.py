@@ -90,6 +90,4 @@ def _prove_network(bundle: Bundle, golden: Golden, threads: int) -> Iterator[Pro
 
 def _signature(manifest: Manifest) -> str:
     spec = manifest.input
-    return (
-        f"uint8 [batch, {spec.crop_height}, {spec.crop_width}, 3] -> float32 [batch, {spec.dim}]"
-    )
+    return f"uint8 [batch, {spec.crop_height}, {spec.crop_width}, 3] -> float32 [batch, {spec.dim}]"
