@@ -134,6 +134,6 @@ def test_a_nan_producing_network_is_refused(
     with torch.no_grad():
         next(loaded.network.parameters()).fill_(float("nan"))
     monkeypatch.setattr(sealing, "load_run", lambda _: loaded)
-    with pytest.raises(BundleInvalid, match="nan"):
+    with pytest.raises(BundleInvalid, match="NaN or infinite"):
         export(run, tmp_path / "out", Label("x", "x"))
     assert not (tmp_path / "out").exists()
