@@ -37,6 +37,9 @@ def with_any_batch(foreign: Foreign, picture: Sequence[int]) -> tuple[onnx.Model
     each = [_run(original, foreign, np.stack([one] * (fixed or 1))) for one in pictures]
     dim = _dimension(foreign, each[0], fixed or 1)
     free = with_input(foreign, ("batch", *picture))
+    free.graph.output[0].CopyFrom(
+        helper.make_tensor_value_info(foreign.gives, TensorProto.FLOAT, [None] * each[0].ndim)
+    )
     if fixed is not None:
         _free_reshapes(free.graph, fixed)
         _check_several(foreign, free, pictures, np.stack([one.reshape(-1, dim)[0] for one in each]))

@@ -40,8 +40,13 @@ class Foreign:
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
-        """Those that the shape of its input admits: three channels, first or last."""
-        return tuple(layout for layout in LAYOUTS if self._may_have_channels_at(layout))
+        """Those that the shape of its input admits: three channels, first or last.
+
+        A fixed 3 is that of the channels: crops three pixels high or wide show nobody.
+        """
+        sizes = {layout: self.shape[_CHANNEL_AT[layout]] for layout in LAYOUTS}
+        fixed = tuple(layout for layout in LAYOUTS if sizes[layout] == 3)
+        return fixed or tuple(each for each in LAYOUTS if not isinstance(sizes[each], int))
 
     def size(self, layout: Layout) -> tuple[int | None, int | None]:
         """Height and width of its crops, None where the shape leaves it open."""
@@ -55,10 +60,6 @@ class Foreign:
     def precision(self) -> Precision:
         kinds = {node.op_type for node in self.model.graph.node}
         return "int8" if kinds & _QUANTISED else "float32"
-
-    def _may_have_channels_at(self, layout: Layout) -> bool:
-        channels = self.shape[_CHANNEL_AT[layout]]
-        return channels == 3 or not isinstance(channels, int)
 
 
 def read(path: Path, output: str | None = None) -> Foreign:

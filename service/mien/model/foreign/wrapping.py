@@ -6,6 +6,8 @@
 They are those that mean the same in every opset from 7 to today's, since a graph has one.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -34,7 +36,8 @@ def wrap(
     nchw = preprocessing.layout == "nchw"
     network, dim = with_any_batch(foreign, (3, height, width) if nchw else (height, width, 3))
     before = _model(_before(preprocessing, height, width, flip), network)
-    after = _model(_after(dim, flip), network)
+    rank = len(network.graph.output[0].type.tensor_type.shape.dim)
+    after = _model(_after(dim, rank, flip), network)
     inner = compose.add_prefix(network, ORIGINAL)
     joined = compose.merge_models(before, inner, io_map=[("pixels", ORIGINAL + foreign.takes)])
     whole = compose.merge_models(joined, after, io_map=[(ORIGINAL + foreign.gives, "raw")])
@@ -69,13 +72,13 @@ def _before(preprocessing: Preprocessing, height: int, width: int, flip: bool) -
         "before",
         nodes,
         (INPUT, TensorProto.UINT8, ["batch", height, width, 3]),
-        ("pixels", TensorProto.FLOAT, None),
+        ("pixels", TensorProto.FLOAT, [None] * 4),
         constants,
     )
 
 
-def _after(dim: int, flip: bool) -> onnx.GraphProto:
-    """The network's output to unit vectors; with `flip`, the first half plus the second."""
+def _after(dim: int, rank: int, flip: bool) -> onnx.GraphProto:
+    """The network's output, of so many axes, to unit vectors; with `flip`, the first half plus the second."""
     constants: dict[str, npt.NDArray[np.generic]] = {"rows": np.array([-1, dim])}
     nodes = [helper.make_node("Reshape", ["raw", "rows"], ["vectors"])]
     last = "vectors"
@@ -92,7 +95,7 @@ def _after(dim: int, flip: bool) -> onnx.GraphProto:
     return _graph(
         "after",
         nodes,
-        ("raw", TensorProto.FLOAT, None),
+        ("raw", TensorProto.FLOAT, [None] * rank),
         (OUTPUT, TensorProto.FLOAT, ["batch", dim]),
         constants,
     )
@@ -101,8 +104,8 @@ def _after(dim: int, flip: bool) -> onnx.GraphProto:
 def _graph(
     name: str,
     nodes: list[onnx.NodeProto],
-    takes: tuple[str, int, list[int | str] | None],
-    gives: tuple[str, int, list[int | str] | None],
+    takes: tuple[str, int, Sequence[int | str | None]],
+    gives: tuple[str, int, Sequence[int | str | None]],
     constants: dict[str, npt.NDArray[np.generic]],
 ) -> onnx.GraphProto:
     return helper.make_graph(
