@@ -68,6 +68,41 @@ def test_more_crops_than_one_call_takes_are_embedded_all_the_same(bundle: Bundle
     np.testing.assert_allclose(vectors[120:], vectors[:40], atol=1e-6)
 
 
+def test_no_crops_give_no_vectors(bundle: Bundle) -> None:
+    assert Embedder.of(bundle).embed(CROPS[:0]).shape == (0, bundles.DIM)
+
+
+def test_a_network_without_numbers_is_refused_when_it_is_sealed(tmp_path: Path) -> None:
+    draft = replace(bundles.draft(), network=bundles.without_numbers())
+    with pytest.raises(BundleInvalid, match="a golden vector is not finite"):
+        seal(draft, tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("crops", [1, 48, 48, 3], r"'crops' has the shape \[1, 48, 48, 3\].*'batch', 48, 48, 3"),
+        ("crops", ["batch", 48, 32, 3], r"'crops' has the shape \['batch', 48, 32, 3\]"),
+        ("embeddings", ["batch", 9], r"'embeddings' has the shape \['batch', 9\]"),
+    ],
+)
+def test_a_network_of_another_shape_is_refused(
+    name: str, shape: list[int | str], message: str
+) -> None:
+    model = onnx.load_from_string(bundles.network())
+    value = (model.graph.input if name == "crops" else model.graph.output)[0]
+    value.CopyFrom(
+        onnx.helper.make_tensor_value_info(name, value.type.tensor_type.elem_type, shape)
+    )
+    if name == "embeddings":  # of the shape that it says
+        weights = next(each for each in model.graph.initializer if each.name == "weights")
+        narrow = onnx.numpy_helper.to_array(weights)[:, :9]
+        weights.CopyFrom(onnx.numpy_helper.from_array(narrow, "weights"))
+    with pytest.raises(BundleInvalid, match=message):
+        Embedder(model.SerializeToString(), bundles.SPEC)
+
+
 def test_a_network_of_another_signature_is_refused() -> None:
     foreign = onnx.load_from_string(bundles.network())
     foreign.graph.input[0].name = foreign.graph.node[0].input[0] = "pixels_in"
