@@ -41,7 +41,7 @@ def choosy(layout_known: bool = True) -> onnx.ModelProto:
         helper.make_node("Reshape", ["cosine", "flat"], ["rows"]),
         helper.make_node("MatMul", ["rows", "weights"], ["embedding"]),
     ]
-    shape = ["batch", 3, SIDE, SIDE] if layout_known else ["batch", "c", "h", "w"]
+    shape: list[int | str] = ["batch", 3, SIDE, SIDE] if layout_known else ["batch", "c", "h", "w"]
     graph = helper.make_graph(
         nodes,
         "choosy",

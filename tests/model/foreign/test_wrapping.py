@@ -112,7 +112,7 @@ def test_a_batch_that_was_set_free_gives_every_crop_its_own_vector(tmp_path: Pat
 
 def test_a_batch_that_cannot_be_set_free_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = write(tmp_path, over_the_batch(build(batch=1), "ReduceMean"))
-    with pytest.raises(BundleInvalid, match="exactly 1 pictures at a time.*dynamic batch"):
+    with pytest.raises(BundleInvalid, match=r"exactly 1 pictures at a time.*dynamic batch"):
         embedder(path)
 
 
