@@ -194,7 +194,7 @@ def test_inspect_tells_a_newcomer_what_is_in_a_bundle(bundle: Bundle) -> None:
         f"{bundle.network.stat().st_size:,} bytes",
         f"{bundle.calibration.identities} people, for an FMR of 0.0038 and above",
         "with 1 sample, at an FMR of",
-        "made                 by code",
+        "made                   by code",
     ):
         assert told in printed, told
 

@@ -88,7 +88,7 @@ def _table(told: Mapping[str, Any]) -> Iterator[str]:
     for curve in calibration["curves"] if calibration else ():
         yield from _points(curve)
     yield "provenance"
-    yield from (f"  {name:<20} {_short(value)}" for name, value in told["provenance"].items())
+    yield from (f"  {name:<22} {_short(value)}" for name, value in told["provenance"].items())
 
 
 def _aligned(alignment: str) -> str:
