@@ -14,11 +14,12 @@ from mien.errors import DatasetInvalid, OutputExists, RecipeInvalid, RunInvalid,
 from mien_training import checkpoint
 from mien_training.config.optimisation import EarlyStopping
 from mien_training.config.recipe import Batches, Recipe
-from mien_training.data import Crops, load
+from mien_training.data import load
 from mien_training.embed import embed
 from mien_training.fit import fit
 from mien_training.learner import Learner
 from mien_training.networks.embedding import EmbeddingNetwork
+from mien_training.process_group import ALONE
 from mien_training.run import load_run
 from tests.faces import folder_of_people
 from tests.training.recipes import small
@@ -201,7 +202,9 @@ def test_the_mean_gradient_of_some_batches_makes_a_step(tmp_path: Path) -> None:
         (torch.from_numpy(data.integers(256, size=(4, 16, 16, 3), dtype=np.uint8)), labels)
         for labels in (torch.tensor([0, 0, 1, 1]), torch.tensor([1, 1, 2, 2]))
     ]
-    one, two = (Learner.fresh(recipe, torch.device("cpu"), people=3, batches=3) for _ in range(2))
+    one, two = (
+        Learner.fresh(recipe, torch.device("cpu"), ALONE, people=3, batches=3) for _ in range(2)
+    )
     assert one.steps_per_epoch == 2
     assert [len(group) for group in one.groups([batches[0]] * 3)] == [2, 1]
     together = one.step(batches)
@@ -210,7 +213,7 @@ def test_the_mean_gradient_of_some_batches_makes_a_step(tmp_path: Path) -> None:
     first = [
         weight - before for weight, before in zip(two.network.parameters(), start, strict=True)
     ]
-    two = Learner.fresh(recipe, torch.device("cpu"), people=3, batches=3)
+    two = Learner.fresh(recipe, torch.device("cpu"), ALONE, people=3, batches=3)
     parts.append(two.step(batches[1:])["loss"])
     assert together["loss"] == pytest.approx(np.mean(parts))
     for weight, before, moved, other in zip(
@@ -225,7 +228,7 @@ def test_early_stopping_ends_the_run_and_uses_the_best_weights(
     measured = iter([0.4, 0.2, 0.3, 0.25])
     averages: list[torch.Tensor] = []
 
-    def measure(network: EmbeddingNetwork, _crops: Crops) -> dict[str, float]:
+    def measure(network: EmbeddingNetwork, *_: object) -> dict[str, float]:
         averages.append(next(iter(network.parameters())).detach().clone())
         return {"eer": next(measured), "fnmr": 0.0}
 

@@ -41,9 +41,11 @@ def fit(
     loaded = load_recipe(recipe, overrides)
 
     from mien_training import fit as learning
+    from mien_training.process_group import rank
 
     learning.fit(folder, loaded, out, resume=resume, strict=strict)
-    click.echo(f"wrote {out}")
+    if rank() == 0:
+        click.echo(f"wrote {out}")
 
 
 @main.command()

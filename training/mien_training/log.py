@@ -15,14 +15,19 @@ Row: TypeAlias = dict[str, float | None]
 
 
 class Log:
-    """Rows of one run. It begins with those of an earlier process, so that none is there twice."""
+    """Rows of one run. It begins with those of an earlier process, so that none is there twice.
 
-    def __init__(self, folder: Path, rows: Sequence[Row]) -> None:
-        self._path = folder / FILE
+    With `writes` off it keeps them in memory only.
+    """
+
+    def __init__(self, folder: Path, rows: Sequence[Row], *, writes: bool = True) -> None:
+        self._path = folder / FILE if writes else None
+        self._events: SummaryWriter | None = None
         self.rows: list[Row] = []
-        self._path.unlink(missing_ok=True)
-        # What an earlier process wrote after its last checkpoint is taken out of the view.
-        self._events = SummaryWriter(str(folder / EVENTS), purge_step=len(rows) + 1)
+        if self._path:
+            self._path.unlink(missing_ok=True)
+            # What an earlier process wrote after its last checkpoint is taken out of the view.
+            self._events = SummaryWriter(str(folder / EVENTS), purge_step=len(rows) + 1)
         for row in rows:
             self._append(row)
 
@@ -35,18 +40,21 @@ class Log:
         """Write the row of an epoch."""
         row: Row = {"epoch": epoch, "seconds": round(seconds, 3), **columns}
         self._append(row)
-        for name, value in columns.items():
-            if value is not None:
-                self._events.add_scalar(name, value, epoch)
-        self._events.flush()
+        if self._events:
+            for name, value in columns.items():
+                if value is not None:
+                    self._events.add_scalar(name, value, epoch)
+            self._events.flush()
 
     def close(self) -> None:
-        self._events.close()
+        if self._events:
+            self._events.close()
 
     def _append(self, row: Row) -> None:
-        with self._path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list((self.rows or [row])[0]))
-            if not self.rows:
-                writer.writeheader()
-            writer.writerow(row)
+        if self._path:
+            with self._path.open("a", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=list((self.rows or [row])[0]))
+                if not self.rows:
+                    writer.writeheader()
+                writer.writerow(row)
         self.rows.append(row)
