@@ -10,8 +10,9 @@ from mien import errors
 from mien.client import Client
 from mien.matching.decision import RawThreshold, TargetFMR, TargetFPIR, one_of
 from mien.matching.fusion import Rule
-from mien.model.bundle import Bundle, calibrate, load
+from mien.model.bundle import Bundle, load
 from mien.model.pipeline import Pipeline
+from mien.model.sealing import calibrate
 from mien.server.server import Server
 from mien.server.settings import Settings
 from mien.v1.probe_pb2 import Embedding, SubjectRef
