@@ -69,6 +69,14 @@ class Curve(Section):
     fnmr: list[float]
 
 
+class Histogram(Section):
+    """Densities of similarities between the edges, one fewer than edges."""
+
+    edges: list[float]
+    genuine: list[float]
+    impostor: list[float]
+
+
 class Verification(Section):
     genuine_comparisons: int
     impostor_comparisons: int
@@ -81,6 +89,7 @@ class Verification(Section):
     auc_interval95: Interval
     operating_points: list[OperatingPoint]
     det: Curve
+    similarities: Histogram
 
 
 class Deployed(Section):

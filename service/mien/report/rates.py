@@ -1,0 +1,130 @@
+"""Rates with their 95 % intervals as pictures: arrays in, SVG text out.
+
+A line is a rate that was measured, the band or bar around it its interval.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from mien.evaluation.contract import GallerySize, Group, Interval, SearchPoint
+from mien.report.charts import BLACK, BLUE, GREY, ORANGE, figure_of, svg_of
+
+GROUP_LIMIT = 40
+"""More rows than this are a table, not a picture."""
+
+
+def searches(points: Sequence[SearchPoint], threshold: float) -> str:
+    """FPIR and FNIR against threshold; the dashed line is the deployed one."""
+    figure, axes = figure_of(6.4, 4.0)
+    at = [point.threshold for point in points]
+    for label, colour, values, intervals in (
+        (
+            "FPIR: a stranger is taken for somebody",
+            ORANGE,
+            [point.fpir for point in points],
+            [point.fpir_interval95 for point in points],
+        ),
+        (
+            "FNIR: an enrolled person is missed",
+            BLUE,
+            [point.fnir for point in points],
+            [point.fnir_interval95 for point in points],
+        ),
+    ):
+        _banded(axes, at, values, intervals, colour, label)
+    axes.axvline(threshold, color=BLACK, linestyle="--", linewidth=1.2)
+    axes.set(xlabel="threshold (similarity)", ylabel="share of searches", ylim=(0, 1.02))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _legend_above(axes)
+    return svg_of(figure)
+
+
+def gallery_sizes(sizes: Sequence[GallerySize]) -> str:
+    """FPIR against the number of enrolled pictures, next to what the calibration expects."""
+    figure, axes = figure_of(6.4, 4.0)
+    counts = [size.samples for size in sizes]
+    values = [size.fpir for size in sizes]
+    _banded(axes, counts, values, [size.fpir_interval95 for size in sizes], ORANGE, "measured")
+    axes.plot(counts, values, "o", color=ORANGE, markersize=5)
+    expected = [(size.samples, size.expected_fpir) for size in sizes]
+    known = [(count, rate) for count, rate in expected if rate is not None]
+    if known:
+        label = "1−(1−FMR)$^N$, FMR from the calibration"
+        axes.plot(*zip(*known, strict=True), color=GREY, linestyle="--", linewidth=2, label=label)
+    axes.set(xlabel="enrolled pictures N", ylabel="false positive identification rate")
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend_above(axes)
+    return svg_of(figure)
+
+
+def cmc(shares: Sequence[float], intervals: Sequence[Interval]) -> str:
+    """Cumulative match characteristic: the right person among the first so many."""
+    figure, axes = figure_of(6.4, 4.0)
+    ranks = list(range(1, len(shares) + 1))
+    _banded(axes, ranks, shares, intervals, BLUE, None)
+    axes.plot(ranks, shares, "o", color=BLUE, markersize=4)
+    lowest = min(low for low, _ in intervals)
+    axes.set(xlabel="rank", ylabel="right person at this rank or before", xlim=(0.5, len(ranks) + 0.5))
+    axes.set_ylim(max(0.0, lowest - 0.05), 1.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return svg_of(figure)
+
+
+def groups(found: Sequence[Group]) -> str:
+    """FMR and FNMR of each group side by side, each with its interval."""
+    shown = list(found)[:GROUP_LIMIT]
+    figure, left = figure_of(8.6, 1.1 + 0.42 * len(shown))
+    left.remove()
+    panels = figure.subplots(1, 2, sharey=True)
+    rows = {group.group: index for index, group in enumerate(shown)}
+    fmr = {group.group: (group.fmr, group.fmr_interval95) for group in shown}
+    fnmr = {group.group: (group.fnmr, group.fnmr_interval95) for group in shown}
+    _dots(panels[0], rows, fmr, ORANGE, "false match rate")
+    _dots(panels[1], rows, fnmr, BLUE, "false non-match rate")
+    panels[0].set_yticks(list(rows.values()), list(rows))
+    panels[0].set_ylim(len(rows) - 0.5, -0.5)
+    return svg_of(figure)
+
+
+def _banded(
+    axes: Axes,
+    at: Sequence[float],
+    values: Sequence[float],
+    intervals: Sequence[Interval],
+    colour: str,
+    label: str | None,
+) -> None:
+    lows, highs = zip(*intervals, strict=True)
+    axes.fill_between(at, lows, highs, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(at, values, color=colour, linewidth=2, label=label)
+    axes.grid(which="major", color="#EEEEEE")
+
+
+def _dots(
+    axes: Axes,
+    rows: Mapping[str, int],
+    rates: Mapping[str, tuple[float | None, Interval | None]],
+    colour: str,
+    xlabel: str,
+) -> None:
+    for name, (rate, interval) in rates.items():
+        if rate is None:
+            continue
+        if interval is not None:
+            axes.plot(interval, [rows[name]] * 2, color=colour, linewidth=2, alpha=0.5)
+        axes.plot([rate], [rows[name]], "o", color=colour, markersize=6)
+    axes.set(xlabel=xlabel)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#EEEEEE")
+
+
+def _legend_above(axes: Axes) -> None:
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0.2)
