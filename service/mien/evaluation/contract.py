@@ -8,9 +8,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mien.matching import intervals
+
 FORMAT = "mien-evaluation/1"
 
 Interval = tuple[float, float]
+
+
+def ends(found: intervals.Interval) -> Interval:
+    """An interval as the report holds it."""
+    return (found.low, found.high)
 
 
 class Section(BaseModel):
@@ -62,9 +69,8 @@ class OperatingPoint(Section):
 
 
 class Curve(Section):
-    """The detection error tradeoff, thinned for drawing."""
+    """The detection error tradeoff, thinned for drawing; in order of threshold."""
 
-    threshold: list[float]
     fmr: list[float]
     fnmr: list[float]
 
@@ -86,7 +92,6 @@ class Verification(Section):
     eer: float
     eer_interval95: Interval
     auc: float
-    auc_interval95: Interval
     operating_points: list[OperatingPoint]
     det: Curve
     similarities: Histogram
@@ -127,12 +132,13 @@ class SearchPoint(Section):
 
 
 class GallerySize(Section):
-    """A gallery of some of the enrolled people, searched at the deployed threshold."""
+    """Galleries of so many of the enrolled people, searched at the deployed threshold."""
 
     people: int
     samples: int
     fpir: float
     fpir_interval95: Interval
+    predicted_fpir: float
     expected_fpir: float | None
     fnir: float
     fnir_interval95: Interval
@@ -146,7 +152,6 @@ class Identification(Section):
     strangers: int
     mated_searches: int
     non_mated_searches: int
-    threshold: float
     by_threshold: list[SearchPoint]
     by_gallery_size: list[GallerySize]
     cmc: list[float]
@@ -154,8 +159,11 @@ class Identification(Section):
 
 
 class Group(Section):
+    """Comparisons within one group."""
+
     group: str
     people: int
+    pictures: int
     genuine_comparisons: int
     impostor_comparisons: int
     fmr: float | None
@@ -164,15 +172,23 @@ class Group(Section):
     fnmr_interval95: Interval | None
 
 
+class Ratio(Section):
+    """The worst group's rate by the best's. Without a `value` `low` is a bound; so is no `high`."""
+
+    worst: str
+    best: str
+    value: float | None
+    low95: float
+    high95: float | None
+
+
 class Groups(Section):
-    """Rates per group at the deployed threshold; a ratio is the worst group's by the best's."""
+    """Rates per group at the deployed threshold."""
 
     threshold: float
     groups: list[Group]
-    fmr_ratio: float | None
-    fmr_ratio_interval95: Interval | None
-    fnmr_ratio: float | None
-    fnmr_ratio_interval95: Interval | None
+    fmr_ratio: Ratio | None
+    fnmr_ratio: Ratio | None
 
 
 class Difference(Section):

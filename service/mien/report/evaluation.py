@@ -22,15 +22,16 @@ def figures(report: Report) -> dict[str, str]:
     drawn = {
         "similarities": charts.densities(
             *map(np.array, (shown.edges, shown.genuine, shown.impostor)),
-            None if report.deployed is None else report.deployed.threshold,
+            _threshold(report),
         ),
         "det": charts.det_curves(_curves(report)),
     }
     if report.identification is not None:
         search = report.identification
-        drawn["searches"] = rates.searches(search.by_threshold, search.threshold)
-        drawn["gallery_sizes"] = rates.gallery_sizes(search.by_gallery_size)
+        drawn["searches"] = rates.searches(search.by_threshold, _threshold(report))
         drawn["cmc"] = rates.cmc(search.cmc, search.cmc_interval95)
+        if search.by_gallery_size:
+            drawn["gallery_sizes"] = rates.gallery_sizes(search.by_gallery_size)
     if report.groups is not None:
         drawn["groups"] = rates.groups(report.groups.groups)
     return drawn
@@ -62,6 +63,10 @@ def rate(share: float | None) -> str:
 def span(interval: Interval | None) -> str:
     """An interval for people; empty where there is none."""
     return "" if interval is None else f"{rate(interval[0])} to {rate(interval[1])}"
+
+
+def _threshold(report: Report) -> float | None:
+    return None if report.deployed is None else report.deployed.threshold
 
 
 def _curves(report: Report) -> dict[str, tuple[Rates, Rates]]:

@@ -15,7 +15,10 @@ GROUP_LIMIT = 40
 """More rows than this are a table, not a picture."""
 
 
-def searches(points: Sequence[SearchPoint], threshold: float) -> str:
+FORMULA = "1−(1−FMR)$^N$"
+
+
+def searches(points: Sequence[SearchPoint], threshold: float | None) -> str:
     """FPIR and FNIR against threshold; the dashed line is the deployed one."""
     figure, axes = figure_of(6.4, 4.0)
     at = [point.threshold for point in points]
@@ -34,7 +37,8 @@ def searches(points: Sequence[SearchPoint], threshold: float) -> str:
         ),
     ):
         _banded(axes, at, values, intervals, colour, label)
-    axes.axvline(threshold, color=BLACK, linestyle="--", linewidth=1.2)
+    if threshold is not None:
+        axes.axvline(threshold, color=BLACK, linestyle="--", linewidth=1.2)
     axes.set(xlabel="threshold (similarity)", ylabel="share of searches", ylim=(0, 1.02))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     _legend_above(axes)
@@ -48,11 +52,13 @@ def gallery_sizes(sizes: Sequence[GallerySize]) -> str:
     values = [size.fpir for size in sizes]
     _banded(axes, counts, values, [size.fpir_interval95 for size in sizes], ORANGE, "measured")
     axes.plot(counts, values, "o", color=ORANGE, markersize=5)
+    predicted = [size.predicted_fpir for size in sizes]
+    axes.plot(counts, predicted, ":", color=BLACK, linewidth=1.8, label=f"{FORMULA}, FMR as here")
     expected = [(size.samples, size.expected_fpir) for size in sizes]
     known = [(count, rate) for count, rate in expected if rate is not None]
     if known:
-        label = "1−(1−FMR)$^N$, FMR from the calibration"
-        axes.plot(*zip(*known, strict=True), color=GREY, linestyle="--", linewidth=2, label=label)
+        label = f"{FORMULA}, FMR of the calibration"
+        axes.plot(*zip(*known, strict=True), "--", color=GREY, linewidth=1.8, label=label)
     axes.set(xlabel="enrolled pictures N", ylabel="false positive identification rate")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
