@@ -1,0 +1,209 @@
+"""Open-set identification, in the vocabulary of ISO/IEC 19795-1.
+
+A mated search is of somebody who is enrolled; it fails if that subject is not among the first
+`rank` candidates or is below the threshold. FNIR: share of mated searches that fail. FPIR: share of
+non-mated searches that find anybody at or above the threshold.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import DatasetInvalid, InvalidEmbedding
+from mien.matching.decision import best_of
+from mien.matching.enrolment import Enrolment
+from mien.matching.fusion import Rule, fuse
+from mien.matching.intervals import Interval, interval
+from mien.matching.metrics import Comparisons, People, Similarities
+from mien.matching.resampling import draw
+
+BLOCK_VALUES = 1 << 23
+"""Similarities of one block of searches; 32 MiB."""
+
+DRAWS = 10
+"""Galleries of one size."""
+
+Indices: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Searches:
+    """What searches of one gallery found."""
+
+    subjects: int
+    samples: int
+    mated_people: People
+    """[M], who was searched for."""
+    mated_similarities: Similarities
+    """[M], of the own subject."""
+    mated_ranks: Indices
+    """[M], of the own subject, from 1. A subject that is as alike counts as ahead."""
+    nonmated_people: People
+    """[Q], who was searched for, and is not enrolled."""
+    nonmated_best: Similarities
+    """[Q], of the best candidate."""
+
+    def fpir(self, threshold: float) -> float:
+        """Share of non-mated searches with a candidate at or above the threshold."""
+        return float(self._found(threshold).mean())
+
+    def fnir(self, threshold: float, rank: int = 1) -> float:
+        """Share of mated searches without their subject among the first `rank` candidates, or with
+        it below the threshold."""
+        return float(self._missed(threshold, rank).mean())
+
+    def cmc(self, ranks: int = 20) -> list[float]:
+        """Shares of mated searches with their subject among the first 1, 2 … candidates.
+
+        Whatever the threshold: closed-set, the cumulative match characteristic.
+        """
+        self._needs_mated()
+        return [float((self.mated_ranks <= rank).mean()) for rank in range(1, ranks + 1)]
+
+    def fpir_interval(self, threshold: float, seed: int = 0) -> Interval:
+        """95 %, by resampling the people who were searched for; the gallery stays as it is."""
+        return _interval(self._found(threshold), self.nonmated_people, seed)
+
+    def fnir_interval(self, threshold: float, rank: int = 1, seed: int = 0) -> Interval:
+        """95 %, by resampling the people who were searched for; the gallery stays as it is."""
+        return _interval(self._missed(threshold, rank), self.mated_people, seed)
+
+    def _found(self, threshold: float) -> npt.NDArray[np.bool_]:
+        if not len(self.nonmated_best):
+            raise DatasetInvalid(
+                "FPIR needs searches for people who are not enrolled; leave somebody out"
+            )
+        return np.asarray(self.nonmated_best >= np.float32(threshold))
+
+    def _missed(self, threshold: float, rank: int) -> npt.NDArray[np.bool_]:
+        self._needs_mated()
+        below = self.mated_similarities < np.float32(threshold)
+        return np.asarray(below | (self.mated_ranks > rank))
+
+    def _needs_mated(self) -> None:
+        if not len(self.mated_ranks):
+            raise DatasetInvalid(
+                "FNIR needs searches for people who are enrolled; keep a picture of somebody out "
+                "of the gallery"
+            )
+
+
+def search(enrolment: Enrolment, rule: Rule) -> Searches:
+    """Search each probe among the samples of the gallery, fused by `rule`; exactly, by blocks."""
+    people, mated = enrolment.probe_people, enrolment.mated
+    own, ranks, best = [], [], []
+    for part, fused in _blocks(enrolment, rule):
+        at = np.flatnonzero(mated[part])
+        of_own = fused[at, _columns(enrolment)[part][at]]
+        own.append(of_own)
+        ranks.append((fused[at] >= of_own[:, None]).sum(1))
+        best.append(fused[~mated[part]].max(1))
+    return Searches(
+        subjects=len(np.unique(enrolment.gallery_people)),
+        samples=len(enrolment.gallery),
+        mated_people=people[mated],
+        mated_similarities=np.concatenate(own),
+        mated_ranks=np.concatenate(ranks),
+        nonmated_people=people[~mated],
+        nonmated_best=np.concatenate(best),
+    )
+
+
+def fused_comparisons(enrolment: Enrolment, rule: Rule) -> Comparisons:
+    """Each probe with each subject of the gallery, whose samples are fused by `rule`."""
+    columns, mated = _columns(enrolment), enrolment.mated
+    genuine, impostor = [], []
+    for part, fused in _blocks(enrolment, rule):
+        own = (columns[part][:, None] == np.arange(fused.shape[1])) & mated[part][:, None]
+        genuine.append(fused[own])
+        impostor.append(fused[~own])
+    return Comparisons(np.concatenate(genuine), np.concatenate(impostor))
+
+
+@dataclass(frozen=True)
+class GallerySize:
+    """Rates of searches at one threshold among so many subjects, over galleries drawn at random."""
+
+    subjects: int
+    comparisons: int
+    """That a search makes: samples by the rule "max", subjects by "mean"; the mean over draws."""
+    fpir: float
+    predicted_fpir: float
+    """1-(1-FMR)^comparisons, with the FMR of the same non-mated probes against everybody."""
+    fnir: float
+
+
+def by_gallery_size(
+    enrolment: Enrolment, rule: Rule, threshold: float, sizes: Sequence[int], seed: int = 0
+) -> list[GallerySize]:
+    """How FPIR and FNIR grow with the gallery, next to what independent comparisons would give.
+
+    Of each size, that many of the enrolled people are drawn, DRAWS times; rates are means over the
+    draws. Raises DatasetInvalid for a size that is not in 1 … the people enrolled.
+    """
+    enrolled = np.unique(enrolment.gallery_people)
+    fmr = _nonmated_fmr(enrolment, rule, threshold)
+    random = np.random.default_rng(seed)
+    points = []
+    for size in sizes:
+        if not 1 <= size <= len(enrolled):
+            raise DatasetInvalid(
+                f"a gallery of {size} people cannot be drawn from the {len(enrolled)} enrolled"
+            )
+        drawn = [
+            search(enrolment.only(random.choice(enrolled, size, replace=False)), rule)
+            for _ in range(DRAWS if size < len(enrolled) else 1)
+        ]
+        comparisons = [one.samples if rule == "max" else one.subjects for one in drawn]
+        points.append(
+            GallerySize(
+                subjects=size,
+                comparisons=round(float(np.mean(comparisons))),
+                fpir=float(np.mean([one.fpir(threshold) for one in drawn])),
+                predicted_fpir=float(np.mean([best_of(fmr, n) for n in comparisons])),
+                fnir=float(np.mean([one.fnir(threshold) for one in drawn])),
+            )
+        )
+    return points
+
+
+def _nonmated_fmr(enrolment: Enrolment, rule: Rule, threshold: float) -> float:
+    """Of one comparison: with a sample by the rule "max", with a subject by "mean"."""
+    samples = np.arange(len(enrolment.gallery))
+    columns = samples if rule == "max" else enrolment.gallery_people
+    mated = enrolment.mated
+    matched = compared = 0
+    for part, fused in _blocks(replace(enrolment, gallery_people=columns), rule):
+        nonmated = fused[~mated[part]]
+        matched += int((nonmated >= np.float32(threshold)).sum())
+        compared += nonmated.size
+    return matched / max(1, compared)
+
+
+def _blocks(enrolment: Enrolment, rule: Rule) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+    """Which probes, and their similarities with each subject."""
+    rows = max(1, BLOCK_VALUES // len(enrolment.gallery))
+    for start in range(0, len(enrolment.probes), rows):
+        part = slice(start, start + rows)
+        similarities = enrolment.probes[part] @ enrolment.gallery.T
+        if np.isnan(similarities).any():
+            raise InvalidEmbedding(
+                "a similarity is not a number, so that a vector is not finite; embed again with a "
+                "network that gives numbers"
+            )
+        yield part, fuse(similarities, enrolment.gallery_people, rule)
+
+
+def _columns(enrolment: Enrolment) -> Indices:
+    """[P]: the column of each mated probe's subject in fused similarities."""
+    return np.searchsorted(np.unique(enrolment.gallery_people), enrolment.probe_people)
+
+
+def _interval(failed: npt.NDArray[np.bool_], people: People, seed: int) -> Interval:
+    known, owners, counts = np.unique(people, return_inverse=True, return_counts=True)
+    weights = draw(len(known), seed).astype(float)
+    failures = np.bincount(owners, weights=failed)
+    return interval(np.asarray(failures @ weights / (counts @ weights)), len(known))

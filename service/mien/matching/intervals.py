@@ -1,0 +1,136 @@
+"""95 % intervals of error rates, from resampling people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import DatasetInvalid
+from mien.matching.metrics import Comparisons, People, Rates, Similarities, Vectors
+from mien.matching.resampling import (
+    Pairs,
+    ResampledRates,
+    draw,
+    resample_pairs,
+    resample_rates,
+)
+
+RULE_OF_THREE = 3.0
+"""Without an error among n independent trials, the rate is below 3/n with 95 % confidence
+(ISO/IEC 19795-1:2021, the rule of 3)."""
+TAIL = 0.025
+EER_POINTS, EER_REACH = 64, 8
+"""The EER of a resample is sought at so many rates, from an eighth to eight times the measured."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Both ends of a 95 % interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class RateIntervals:
+    """Of both error rates at one threshold."""
+
+    threshold: float
+    fmr: Interval
+    fnmr: Interval
+
+
+def rate_intervals(
+    vectors: Vectors, people: People, thresholds: Sequence[float], seed: int = 0
+) -> list[RateIntervals]:
+    """Intervals of FMR and FNMR at each threshold, over all comparisons of N vectors [N, D].
+
+    By resampling people (`resampling`). No upper end of FMR is below the rule of three on pairs of
+    people, none of FNMR below that on people who were compared with themselves: a few people may
+    happen to show no error, and resampling those few never shows one.
+
+    Raises DatasetInvalid with fewer than two people or without a genuine comparison.
+    """
+    at, places = np.unique(np.asarray(thresholds, np.float32), return_inverse=True)
+    found = _intervals(at, resample_rates(vectors, people, at, seed))
+    return [found[place] for place in places]
+
+
+def pair_rate_intervals(
+    similarities: Similarities, pairs: Pairs, thresholds: Sequence[float], seed: int = 0
+) -> list[RateIntervals]:
+    """The same over M given comparisons [M], as in a list of pairs."""
+    at, places = np.unique(np.asarray(thresholds, np.float32), return_inverse=True)
+    found = _intervals(at, resample_pairs(similarities, pairs, at, seed))
+    return [found[place] for place in places]
+
+
+def accuracy_interval(correct: npt.NDArray[np.bool_], pairs: Pairs, seed: int = 0) -> Interval:
+    """Of the share of M given comparisons [M] that were decided correctly."""
+    people = len(np.unique(np.concatenate([pairs.first, pairs.second])))
+    return interval(accuracies([correct], pairs, seed)[0], people)
+
+
+def accuracies(corrects: Sequence[npt.NDArray[np.bool_]], pairs: Pairs, seed: int) -> Rates:
+    """[len(corrects), resamples]: the accuracy of each in each resample, the same resamples."""
+    numbered, count = pairs.numbered()
+    weights = numbered.weights(draw(count, seed)).astype(float)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.stack(corrects).astype(float) @ weights / weights.sum(0))
+
+
+def eer_interval(
+    vectors: Vectors, people: People, comparisons: Comparisons, seed: int = 0
+) -> Interval:
+    """Of the equal error rate; `comparisons` are those of the N vectors (`cross_compare`)."""
+    resampled = resample_rates(vectors, people, around_eer(comparisons), seed)
+    return interval(eers(resampled.fmr, resampled.fnmr), resampled.genuine_people)
+
+
+def around_eer(comparisons: Comparisons) -> Similarities:
+    """Thresholds [about 130], float32, ascending, at FMRs and FNMRs around the EER."""
+    middle = max(comparisons.eer(), 1 / len(comparisons.genuine), 1 / len(comparisons.impostor))
+    rates = np.clip(np.geomspace(middle / EER_REACH, middle * EER_REACH, EER_POINTS), 0, 1)
+    at_genuines = np.quantile(comparisons.genuine, rates)
+    at_impostors = np.quantile(comparisons.impostor, 1 - rates)
+    return np.unique(np.concatenate([at_genuines, at_impostors]).astype(np.float32))
+
+
+def eers(fmr: Rates, fnmr: Rates) -> Rates:
+    """Where the curves [curves, T] cross, T in order of threshold; from (1, 0) to (0, 1)."""
+    fmr, fnmr = (
+        np.pad(r, ((0, 0), (1, 1)), constant_values=e) for r, e in ((fmr, (1, 0)), (fnmr, (0, 1)))
+    )
+    rows = np.arange(len(fmr))
+    after = np.argmax(fnmr >= fmr, axis=1)
+    gap, gap_after = (fmr - fnmr)[rows, after - 1], (fnmr - fmr)[rows, after]
+    share = gap / (gap + gap_after)
+    return np.asarray(fmr[rows, after - 1] + share * (fmr[rows, after] - fmr[rows, after - 1]))
+
+
+def interval(resampled: Rates, independent: int) -> Interval:
+    """Of a rate, from its values in resamples; NaN where a resample has none.
+
+    Widened by the rule of three on so many `independent` trials, at both ends.
+    """
+    known = resampled[~np.isnan(resampled)]
+    if not len(known) or not independent:
+        raise DatasetInvalid(
+            "a rate has no comparison to come from; give pictures of two people at least, and two "
+            "pictures of one of them"
+        )
+    bound = min(1.0, RULE_OF_THREE / independent)
+    low, high = np.quantile(known, [TAIL, 1 - TAIL])
+    return Interval(min(float(low), 1 - bound), max(float(high), bound))
+
+
+def _intervals(thresholds: Similarities, resampled: ResampledRates) -> list[RateIntervals]:
+    return [
+        RateIntervals(
+            threshold=float(threshold),
+            fmr=interval(fmr, resampled.impostor_pairs),
+            fnmr=interval(fnmr, resampled.genuine_people),
+        )
+        for threshold, fmr, fnmr in zip(thresholds, resampled.fmr.T, resampled.fnmr.T, strict=True)
+    ]
