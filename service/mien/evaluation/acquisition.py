@@ -79,10 +79,9 @@ def acquisition(samples: Samples) -> Acquisition | None:
     """Count what failed; None where nobody recorded it."""
     if samples.failures is None:
         return None
-    usable = set(samples.people.tolist())
-    people = usable | {failure.person for failure in samples.failures}
+    people = samples.everybody
     pictures = len(samples.names) + len(samples.failures)
-    not_enrolled = sorted(people - usable)
+    not_enrolled = sorted(people - set(samples.people.tolist()))
     return Acquisition(
         pictures=pictures,
         failures_to_acquire=len(samples.failures),

@@ -20,7 +20,7 @@ from mien.matching.intervals import (
     rate_intervals,
 )
 from mien.matching.metrics import Comparisons, cross_compare, pair_similarities
-from mien.matching.resampling import resample_pairs
+from mien.matching.resampling import Pairs, resample_pairs
 
 
 class Compared(Protocol):
@@ -64,24 +64,21 @@ class ListedPairs:
     def __init__(self, samples: Samples, trials: Trials, seed: int) -> None:
         vectors, numbers = samples.vectors, samples.person_numbers
         self.similarities = pair_similarities(vectors[trials.first], vectors[trials.second])
-        self.first, self.second = numbers[trials.first], numbers[trials.second]
+        self.pairs = Pairs(numbers[trials.first], numbers[trials.second])
         self.trials = trials
         self._seed = seed
-        both = np.sort(np.stack([self.first, self.second], axis=1)[~trials.genuine], axis=1)
-        self.people = len(np.unique([self.first, self.second]))
-        self.people_pairs = len(np.unique(both, axis=0))
+        self.people = len(np.unique([self.pairs.first, self.pairs.second]))
+        self.people_pairs = self.pairs.of(~self.pairs.same).distinct()
 
     @cached_property
     def comparisons(self) -> Comparisons:
-        genuine = self.trials.genuine
-        return Comparisons(self.similarities[genuine], self.similarities[~genuine])
+        same = self.pairs.same
+        return Comparisons(self.similarities[same], self.similarities[~same])
 
     def rate_intervals(self, thresholds: Sequence[float]) -> list[RateIntervals]:
-        return pair_rate_intervals(
-            self.similarities, self.first, self.second, thresholds, self._seed
-        )
+        return pair_rate_intervals(self.similarities, self.pairs, thresholds, self._seed)
 
     def eer_interval(self) -> Interval:
         thresholds = around_eer(self.comparisons)
-        drawn = resample_pairs(self.similarities, self.first, self.second, thresholds, self._seed)
+        drawn = resample_pairs(self.similarities, self.pairs, thresholds, self._seed)
         return interval(eers(drawn.fmr, drawn.fnmr), drawn.genuine_people)

@@ -38,7 +38,7 @@ class EvaluatedData(Section):
     comparisons: Literal["all", "view1", "view2"]
     people: int
     pictures: int
-    left_out: int
+    left_out_pairs: int
 
 
 class Acquisition(Section):
@@ -194,11 +194,11 @@ class Groups(Section):
 class Difference(Section):
     """The other bundle's value less this one's, on the same comparisons."""
 
-    measure: str
+    measure: Literal["EER", "FNMR at FMR 10 %", "FNMR at FMR 1 %", "accuracy"]
     this: float
     other: float
     difference: float
-    interval95: Interval
+    difference_interval95: Interval
     p_value: float
 
 
@@ -209,6 +209,7 @@ class Against(Section):
     acquisition: Acquisition | None
     verification: Verification
     lfw: Lfw | None
+    compared_pairs: int
     differences: list[Difference]
 
 

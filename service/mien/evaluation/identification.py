@@ -69,7 +69,8 @@ def _enrolment(samples: Samples, seed: int) -> Enrolment | None:
 
 def _thresholds(found: Searches) -> list[float]:
     values = np.concatenate([found.mated_similarities, found.nonmated_best])
-    return np.linspace(values.min(), values.max(), THRESHOLDS).astype(np.float32).tolist()
+    at = np.linspace(values.min(), values.max(), THRESHOLDS).astype(np.float32)
+    return [float(threshold) for threshold in at]
 
 
 def _point(found: Searches, threshold: float, seed: int) -> SearchPoint:

@@ -1,6 +1,5 @@
 """What one bundle made of the pictures of an evaluation."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -40,7 +39,12 @@ class Samples:
         """int64 [N], whose each is, numbered from 0 in order of name."""
         return np.unique(self.people, return_inverse=True)[1].astype(np.int64)
 
-    def named(self, names: Iterable[str]) -> Self:
+    @property
+    def everybody(self) -> set[str]:
+        """All people, also those without a vector, as far as that was recorded."""
+        return {*self.people.tolist(), *(failure.person for failure in self.failures or ())}
+
+    def named(self, names: Names) -> Self:
         """Only the samples of these names; the failures stay."""
-        kept = np.isin(self.names, list(names))
+        kept = np.isin(self.names, names)
         return type(self)(self.vectors[kept], self.people[kept], self.names[kept], self.failures)

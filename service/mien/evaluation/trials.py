@@ -19,14 +19,13 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Trials:
-    """P comparisons of two samples each: int64 [P] rows, bool [P] genuine, int64 [P] folds.
+    """P comparisons of two samples each: int64 [P] rows of either, int64 [P] folds.
 
     `left_out` pairs name a picture that gave no vector.
     """
 
     first: Rows
     second: Rows
-    genuine: npt.NDArray[np.bool_]
     folds: Rows
     left_out: int
 
@@ -41,7 +40,6 @@ class Trials:
         return cls(
             first=_rows(rows, [pair.first.stem for pair in kept]),
             second=_rows(rows, [pair.second.stem for pair in kept]),
-            genuine=np.array([pair.genuine for pair in kept]),
             folds=np.array([pair.fold for pair in kept], dtype=np.int64),
             left_out=len(file.pairs) - len(kept),
         )

@@ -16,7 +16,7 @@ from mien.evaluation.contract import (
 )
 from mien.evaluation.deployment import Deployment
 from mien.matching.intervals import RULE_OF_THREE, RateIntervals
-from mien.matching.metrics import Comparisons, Similarities
+from mien.matching.metrics import Comparisons, Rates, Similarities
 
 TARGET_FMRS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 DET_POINTS = 512
@@ -119,8 +119,8 @@ def _histogram(comparisons: Comparisons) -> Histogram:
     )
 
 
-def _density(ascending: Similarities, edges: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> list[float]:
+def _density(ascending: Similarities, edges: Rates) -> list[float]:
     below = np.searchsorted(ascending, edges.astype(np.float32)).astype(float)
     below[-1] = len(ascending)  # the last edge belongs to the last bin
     below[0] = 0
-    return (np.diff(below) / len(ascending) / np.diff(edges)).tolist()
+    return [float(d) for d in np.diff(below) / len(ascending) / np.diff(edges)]

@@ -123,6 +123,13 @@ def figure_of(width: float, height: float) -> tuple[Figure, Axes]:
         return figure, figure.add_subplot()
 
 
+def panels_of(width: float, height: float, count: int) -> tuple[Figure, list[Axes]]:
+    """Empty charts side by side on one vertical axis, in inches."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, list(figure.subplots(1, count, sharey=True))
+
+
 def svg_of(figure: Figure) -> str:
     """The chart as text, the same each time."""
     file = io.StringIO()

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.evaluation.contract import Curve, Interval, Report
+from mien.evaluation.contract import Curve, Report
+from mien.evaluation.summary import rate, span, target
 from mien.matching.metrics import Rates
+from mien.model.bundle import staged
 from mien.report import charts, rates
 from mien.report.page import render
 
@@ -21,7 +23,9 @@ def figures(report: Report) -> dict[str, str]:
     shown = found.similarities
     drawn = {
         "similarities": charts.densities(
-            *map(np.array, (shown.edges, shown.genuine, shown.impostor)),
+            np.array(shown.edges),
+            np.array(shown.genuine),
+            np.array(shown.impostor),
             _threshold(report),
         ),
         "det": charts.det_curves(_curves(report)),
@@ -46,23 +50,25 @@ def page(report: Report, drawn: Mapping[str, str]) -> str:
         figures=drawn,
         rate=rate,
         span=span,
+        target=target,
         shown_failures=SHOWN_FAILURES,
     )
 
 
-def rate(share: float | None) -> str:
-    """A rate in [0, 1] for people: percent with two significant digits, and at most 2 decimals."""
-    if share is None:
-        return "–"
-    percent = 100 * share
-    if percent == 0 or percent >= 10:
-        return f"{percent:.1f} %"
-    return f"{percent:.2f} %" if percent >= 0.1 else f"{percent:.2g} %"
+def write(report: Report, out: Path) -> None:
+    """`report.html`, `report.json` and `figures/*.svg` in a new or empty folder, all or nothing.
 
-
-def span(interval: Interval | None) -> str:
-    """An interval for people; empty where there is none."""
-    return "" if interval is None else f"{rate(interval[0])} to {rate(interval[1])}"
+    Raises OutputExists if there is something in it.
+    """
+    drawn = figures(report)
+    if out.is_dir() and not any(out.iterdir()):
+        out.rmdir()
+    with staged(out) as staging:
+        (staging / "figures").mkdir(parents=True)
+        for name, svg in drawn.items():
+            (staging / "figures" / f"{name}.svg").write_text(svg, encoding="utf-8")
+        (staging / "report.json").write_text(report.model_dump_json(indent=2) + "\n", "utf-8")
+        (staging / "report.html").write_text(page(report, drawn), "utf-8")
 
 
 def _threshold(report: Report) -> float | None:

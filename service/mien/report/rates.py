@@ -4,12 +4,13 @@ A line is a rate that was measured, the band or bar around it its interval.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from mien.evaluation.contract import GallerySize, Group, Interval, SearchPoint
-from mien.report.charts import BLACK, BLUE, GREY, ORANGE, figure_of, svg_of
+from mien.report.charts import BLACK, BLUE, GREY, ORANGE, figure_of, panels_of, svg_of
 
 GROUP_LIMIT = 40
 """More rows than this are a table, not a picture."""
@@ -18,40 +19,37 @@ GROUP_LIMIT = 40
 FORMULA = "1−(1−FMR)$^N$"
 
 
+@dataclass(frozen=True)
+class _Line:
+    values: Sequence[float]
+    intervals: Sequence[Interval]
+    colour: str
+    label: str | None = None
+
+
 def searches(points: Sequence[SearchPoint], threshold: float | None) -> str:
     """FPIR and FNIR against threshold; the dashed line is the deployed one."""
     figure, axes = figure_of(6.4, 4.0)
     at = [point.threshold for point in points]
-    for label, colour, values, intervals in (
-        (
-            "FPIR: a stranger is taken for somebody",
-            ORANGE,
-            [point.fpir for point in points],
-            [point.fpir_interval95 for point in points],
-        ),
-        (
-            "FNIR: an enrolled person is missed",
-            BLUE,
-            [point.fnir for point in points],
-            [point.fnir_interval95 for point in points],
-        ),
-    ):
-        _banded(axes, at, values, intervals, colour, label)
+    fpir = [point.fpir for point in points], [point.fpir_interval95 for point in points]
+    fnir = [point.fnir for point in points], [point.fnir_interval95 for point in points]
+    _banded(axes, at, _Line(*fpir, ORANGE, "FPIR: a stranger is taken for somebody"))
+    _banded(axes, at, _Line(*fnir, BLUE, "FNIR: an enrolled person is missed"))
     if threshold is not None:
         axes.axvline(threshold, color=BLACK, linestyle="--", linewidth=1.2)
     axes.set(xlabel="threshold (similarity)", ylabel="share of searches", ylim=(0, 1.02))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(_percent)
     _legend_above(axes)
     return svg_of(figure)
 
 
 def gallery_sizes(sizes: Sequence[GallerySize]) -> str:
-    """FPIR against the number of enrolled pictures, next to what the calibration expects."""
+    """FPIR against the number of enrolled pictures, next to what the formula expects."""
     figure, axes = figure_of(6.4, 4.0)
     counts = [size.samples for size in sizes]
-    values = [size.fpir for size in sizes]
-    _banded(axes, counts, values, [size.fpir_interval95 for size in sizes], ORANGE, "measured")
-    axes.plot(counts, values, "o", color=ORANGE, markersize=5)
+    fpir = [size.fpir for size in sizes]
+    _banded(axes, counts, _Line(fpir, [size.fpir_interval95 for size in sizes], ORANGE, "measured"))
+    axes.plot(counts, fpir, "o", color=ORANGE, markersize=5)
     predicted = [size.predicted_fpir for size in sizes]
     axes.plot(counts, predicted, ":", color=BLACK, linewidth=1.8, label=f"{FORMULA}, FMR as here")
     expected = [(size.samples, size.expected_fpir) for size in sizes]
@@ -61,7 +59,7 @@ def gallery_sizes(sizes: Sequence[GallerySize]) -> str:
         axes.plot(*zip(*known, strict=True), "--", color=GREY, linewidth=1.8, label=label)
     axes.set(xlabel="enrolled pictures N", ylabel="false positive identification rate")
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(_percent)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend_above(axes)
     return svg_of(figure)
@@ -71,12 +69,14 @@ def cmc(shares: Sequence[float], intervals: Sequence[Interval]) -> str:
     """Cumulative match characteristic: the right person among the first so many."""
     figure, axes = figure_of(6.4, 4.0)
     ranks = list(range(1, len(shares) + 1))
-    _banded(axes, ranks, shares, intervals, BLUE, None)
+    _banded(axes, ranks, _Line(shares, intervals, BLUE))
     axes.plot(ranks, shares, "o", color=BLUE, markersize=4)
     lowest = min(low for low, _ in intervals)
-    axes.set(xlabel="rank", ylabel="right person at this rank or before", xlim=(0.5, len(ranks) + 0.5))
+    axes.set(
+        xlabel="rank", ylabel="right person at this rank or before", xlim=(0.5, len(ranks) + 0.5)
+    )
     axes.set_ylim(max(0.0, lowest - 0.05), 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(_percent)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return svg_of(figure)
 
@@ -84,9 +84,7 @@ def cmc(shares: Sequence[float], intervals: Sequence[Interval]) -> str:
 def groups(found: Sequence[Group]) -> str:
     """FMR and FNMR of each group side by side, each with its interval."""
     shown = list(found)[:GROUP_LIMIT]
-    figure, left = figure_of(8.6, 1.1 + 0.42 * len(shown))
-    left.remove()
-    panels = figure.subplots(1, 2, sharey=True)
+    figure, panels = panels_of(9.6, 1.0 + 0.42 * len(shown), 2)
     rows = {group.group: index for index, group in enumerate(shown)}
     fmr = {group.group: (group.fmr, group.fmr_interval95) for group in shown}
     fnmr = {group.group: (group.fnmr, group.fnmr_interval95) for group in shown}
@@ -97,17 +95,10 @@ def groups(found: Sequence[Group]) -> str:
     return svg_of(figure)
 
 
-def _banded(
-    axes: Axes,
-    at: Sequence[float],
-    values: Sequence[float],
-    intervals: Sequence[Interval],
-    colour: str,
-    label: str | None,
-) -> None:
-    lows, highs = zip(*intervals, strict=True)
-    axes.fill_between(at, lows, highs, color=colour, alpha=0.18, linewidth=0)
-    axes.plot(at, values, color=colour, linewidth=2, label=label)
+def _banded(axes: Axes, at: Sequence[float], line: _Line) -> None:
+    lows, highs = zip(*line.intervals, strict=True)
+    axes.fill_between(at, lows, highs, color=line.colour, alpha=0.18, linewidth=0)
+    axes.plot(at, line.values, color=line.colour, linewidth=2, label=line.label)
     axes.grid(which="major", color="#EEEEEE")
 
 
@@ -123,13 +114,17 @@ def _dots(
             continue
         if interval is not None:
             axes.plot(interval, [rows[name]] * 2, color=colour, linewidth=2, alpha=0.5)
-        axes.plot([rate], [rows[name]], "o", color=colour, markersize=6)
+        axes.plot([rate], [rows[name]], "o", color=colour, markersize=6, clip_on=False)
     axes.set(xlabel=xlabel)
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.xaxis.set_major_formatter(_percent)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#EEEEEE")
+
+
+def _percent(rate: float, _position: float) -> str:
+    return f"{100 * rate:g}%"
 
 
 def _legend_above(axes: Axes) -> None:
