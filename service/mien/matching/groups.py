@@ -44,8 +44,8 @@ class Ratio:
     value: float | None
     """None where the lowest rate is 0: the ratio is not defined."""
     low: float
-    """Where `value` is None: the lower end of the worst rate by the upper end of the best, which the
-    rule of three keeps above 0."""
+    """Where `value` is None: the lower end of the worst rate by the upper end of the best, which
+    the rule of three keeps above 0."""
     high: float | None
     """None where nothing bounds it: the lowest rate is 0 in more than 2.5 % of the resamples."""
 

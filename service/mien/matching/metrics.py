@@ -63,8 +63,8 @@ class Comparisons:
         self._needs_impostor()
         self._needs_genuine()
         at = thresholds.astype(np.float32, copy=False)
-        fmr = 1 - np.searchsorted(self.impostor, at) / len(self.impostor)
-        return fmr, np.searchsorted(self.genuine, at) / len(self.genuine)
+        matching = len(self.impostor) - np.searchsorted(self.impostor, at)
+        return matching / len(self.impostor), np.searchsorted(self.genuine, at) / len(self.genuine)
 
     def threshold_at_fmr(self, fmr: float) -> float:
         """The lowest threshold whose FMR on these comparisons is at most `fmr`.
@@ -76,7 +76,7 @@ class Comparisons:
         if allowed >= len(self.impostor):
             return -1.0
         highest_refused = self.impostor[len(self.impostor) - allowed - 1]
-        return float(np.nextafter(highest_refused, np.float32(2)))
+        return float(np.nextafter(highest_refused, np.float32(np.inf)))
 
     def fnmr_at_fmr(self, fmr: float) -> float:
         """FNMR at the lowest threshold whose FMR is at most `fmr`."""
@@ -92,7 +92,7 @@ class Comparisons:
         self._needs_impostor()
         self._needs_genuine()
         occurring = np.unique(np.concatenate(self._landmarks(points)))
-        return self.rates(np.append(occurring, np.nextafter(occurring[-1], np.float32(2))))
+        return self.rates(np.append(occurring, np.nextafter(occurring[-1], np.float32(np.inf))))
 
     def eer(self) -> float:
         """Equal error rate: where FMR and FNMR cross, linearly between the two nearest points.
@@ -105,7 +105,7 @@ class Comparisons:
         after = [bisect_left(v, True, key=lambda t: self.fnmr(t) >= self.fmr(t)) for v in values]
         last = max(v[i - 1] for v, i in zip(values, after, strict=True) if i > 0)
         (fmr, fmr_after), (fnmr, fnmr_after) = self.rates(
-            np.array([last, np.nextafter(last, np.float32(2))], np.float32)
+            np.array([last, np.nextafter(last, np.float32(np.inf))], np.float32)
         )
         return crossing(fmr, fnmr, fmr_after, fnmr_after)
 

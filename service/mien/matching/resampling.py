@@ -6,6 +6,7 @@ their draw counts. Bolle, Ratha and Pankanti, "Error analysis of pattern recogni
 subsets bootstrap", CVIU 93 (2004).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import comb
 from typing import TypeAlias
@@ -19,9 +20,13 @@ from mien.matching.metrics import People, Rates, Similarities, Vectors, triangle
 RESAMPLES = 1000
 CHUNK = 4096
 """Comparisons that are weighted together; 16 MiB at 1,000 resamples."""
+DENSE = 256
+"""Looking a comparison up takes as long as so many cells of a matrix of pairs of people."""
 
 Draws: TypeAlias = npt.NDArray[np.float32]
 """float32 [people, resamples]: how often each was drawn."""
+Bins: TypeAlias = npt.NDArray[np.uint16]
+"""Of each similarity: how many of the thresholds, in ascending order, it is at or above."""
 Indices: TypeAlias = npt.NDArray[np.int64]
 Totals: TypeAlias = npt.NDArray[np.float64]
 """float64 [resamples, ...]: weighted sums."""
@@ -39,7 +44,7 @@ class Pairs:
         """[M], genuine."""
         return np.asarray(self.first == self.second)
 
-    def of(self, chosen: npt.NDArray[np.bool_] | Indices) -> "Pairs":
+    def of(self, chosen: npt.NDArray[np.bool_] | Indices | slice) -> "Pairs":
         """Some of them."""
         return Pairs(self.first[chosen], self.second[chosen])
 
@@ -94,29 +99,71 @@ def resample_rates(
     `thresholds` float32 [T], ascending. By blocks: N x N similarities are never held.
     """
     order = np.argsort(people, kind="stable")
-    owners = np.unique(people[order], return_inverse=True)[1]
-    count = int(owners[-1]) + 1
-    draws = draw(count, seed)
-    bins = len(thresholds) + 1
+    owners, sizes = np.unique(people[order], return_inverse=True, return_counts=True)[1:]
+    draws, bins = draw(len(sizes), seed), len(thresholds) + 1
+    genuine = np.zeros((len(sizes), bins))
     impostor = np.zeros((draws.shape[1], bins))
-    genuine = np.zeros((count, bins))
     for start, block in triangle(vectors[order]):
-        columns = owners[start:]
-        rows = columns[: len(block)]
-        later = np.arange(len(columns)) > np.arange(len(block))[:, None]
-        own = (rows[:, None] == columns) & later
-        bin_of = np.searchsorted(thresholds, block, side="right")
-        row, column = np.nonzero(own)
-        np.add.at(genuine, (rows[row], bin_of[row, column]), 1)
-        for at in range(bins):
-            row, column = np.nonzero((bin_of == at) & later & ~own)
-            impostor[:, at] += _weighted(draws, rows[row], columns[column])
+        bin_of = np.searchsorted(thresholds, block, side="right").astype(np.uint16)
+        _take_genuine(bin_of, owners[start:], genuine)
+        for at, pairs in _pairs_by_bin(bin_of, owners[start:], bins):
+            impostor[:, at] += impostor_weight(pairs, draws)
+    impostor[:, 0] = _compared(draws, sizes) - impostor.sum(1)
     return ResampledRates(
         fmr=_matching_share(impostor),
         fnmr=1 - _matching_share(draws.T.astype(float) @ genuine),
-        impostor_pairs=comb(count, 2),
-        genuine_people=int((genuine.sum(1) > 0).sum()),
+        impostor_pairs=comb(len(sizes), 2),
+        genuine_people=int((sizes > 1).sum()),
     )
+
+
+def _take_genuine(bin_of: Bins, owners: Indices, genuine: Totals) -> None:
+    """Count genuine comparisons of a block into [people, bins]; leave 0 for all but impostor ones.
+
+    The block's first row is its first column; `owners` of its columns ascend.
+    """
+    ends = np.searchsorted(owners, owners[: len(bin_of)], side="right")
+    for row, end in enumerate(ends.tolist()):
+        genuine[owners[row]] += np.bincount(bin_of[row, row + 1 : end], minlength=genuine.shape[1])
+        bin_of[row, :end] = 0
+
+
+def _pairs_by_bin(bin_of: Bins, owners: Indices, bins: int) -> Iterator[tuple[int, Pairs]]:
+    """Who was compared with whom in each bin of a block but the lowest, often the largest."""
+    places = np.flatnonzero(bin_of)
+    filled = bin_of.ravel()[places]
+    rows, columns = np.divmod(places[np.argsort(filled, kind="stable")], bin_of.shape[1])
+    pairs = Pairs(owners[rows], owners[columns])
+    ends = np.cumsum(np.bincount(filled, minlength=bins))
+    for at in range(1, bins):
+        if ends[at] > ends[at - 1]:
+            yield at, pairs.of(slice(ends[at - 1], ends[at]))
+
+
+def impostor_weight(pairs: Pairs, draws: Draws) -> Totals:
+    """[resamples]: how often impostor comparisons count, summed over them.
+
+    Where many of the possible pairs of people occur, one matrix product of their counts with the
+    draws is faster than to look up every comparison.
+    """
+    rows, columns = _span(pairs.first), _span(pairs.second)
+    shape = rows.stop - rows.start, columns.stop - columns.start
+    if len(pairs.first) * DENSE < shape[0] * shape[1]:
+        return _looked_up(pairs, draws)
+    cells = (pairs.first - rows.start) * shape[1] + pairs.second - columns.start
+    counts = np.bincount(cells, minlength=shape[0] * shape[1]).astype(np.float32)
+    by_row = counts.reshape(shape) @ draws[columns]
+    return np.asarray((by_row * draws[rows]).sum(0, dtype=np.float64))
+
+
+def _span(people: Indices) -> slice:
+    return slice(int(people.min()), int(people.max()) + 1)
+
+
+def _compared(draws: Draws, sizes: Indices) -> Totals:
+    """[resamples]: the weight of all impostor comparisons of people with so many pictures."""
+    pictures = draws.T.astype(float) * sizes
+    return np.asarray((pictures.sum(1) ** 2 - (pictures**2).sum(1)) / 2)
 
 
 def resample_pairs(
@@ -150,12 +197,10 @@ def _by_bin(pairs: Pairs, bin_of: Indices, draws: Draws, bins: int) -> Totals:
     return sums
 
 
-def _weighted(draws: Draws, first: People, second: People) -> Totals:
-    """[resamples]: the weights of impostor comparisons, summed."""
+def _looked_up(pairs: Pairs, draws: Draws) -> Totals:
     total = np.zeros(draws.shape[1])
-    for start in range(0, len(first), CHUNK):
-        part = slice(start, start + CHUNK)
-        total += np.einsum("nb,nb->b", draws[first[part]], draws[second[part]])
+    for start in range(0, len(pairs.first), CHUNK):
+        total += pairs.of(slice(start, start + CHUNK)).weights(draws).sum(0, dtype=np.float64)
     return total
 
 
