@@ -62,5 +62,5 @@ def test_nothing_but_rubbish_is_refused(bundle: Bundle, tmp_path: Path) -> None:
     for name in ("Anna", "Ben"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.png").write_bytes(b"rubbish")
-    with pytest.raises(DatasetInvalid, match="none of the 2 pictures .*IMAGE_UNDECODABLE"):
+    with pytest.raises(DatasetInvalid, match=r"none of the 2 pictures .*IMAGE_UNDECODABLE"):
         acquire(Pipeline(bundle, threads=1), pictures_of(scan(tmp_path)))

@@ -19,7 +19,8 @@ def test_rates_of_each_group_equal_a_slow_loop() -> None:
     assert [group.group for group in found.groups] == ["alone", "even", "odd"]
     assert [group.people for group in found.groups] == [1, 5, 6]
     for group in found.groups:
-        genuine, impostor = [], []
+        genuine: list[float] = []
+        impostor: list[float] = []
         for i, j in combinations(range(len(SAMPLES.names)), 2):
             both = {GROUP_OF[SAMPLES.people[i]], GROUP_OF[SAMPLES.people[j]]}
             if both == {group.group}:

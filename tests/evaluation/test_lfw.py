@@ -1,5 +1,6 @@
 """Pair files by the real command, against loops written here."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def slow_threshold(values: list[float], same: list[bool]) -> float:
     """The middle of the widest gap between similarities in which the accuracy is best."""
     bounds = [-1.0, *sorted(set(values)), 1.0]
     best, found = (-1, 0.0), 0.0
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         middle = (low + high) / 2
         right = sum((v >= middle) == s for v, s in zip(values, same, strict=True))
         if (right, high - low) > best:
@@ -153,5 +154,5 @@ def test_trials_name_what_is_unknown_and_refuse_to_be_of_one_kind(tmp_path: Path
     path.write_text("1\nB\t2\t1\nA\t2\tB\t1\n")
     found = Trials.of(pair_file.read(path), known)
     assert (found.first.tolist(), found.second.tolist()) == ([3, 1], [2, 2])
-    with pytest.raises(DatasetInvalid, match="3 images .*A_0002, B/B_0001, B/B_0002"):
+    with pytest.raises(DatasetInvalid, match=r"3 images .*A_0002, B/B_0001, B/B_0002"):
         Trials.of(pair_file.read(path), samples)

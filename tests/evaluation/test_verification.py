@@ -41,6 +41,8 @@ def test_fnmr_is_given_as_far_as_the_people_carry() -> None:
     for target in (1e-1, 1e-2):
         point = points[target]
         assert point.threshold is not None
+        assert point.fmr is not None
+        assert point.fnmr is not None
         assert point.fmr == np.mean(SCORES[~LABELS] >= point.threshold) <= target
         assert point.fnmr == np.mean(SCORES[LABELS] < point.threshold)
         assert point.fnmr_interval95 is not None
