@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import DatasetInvalid
-from mien.matching.metrics import Similarities
+from mien.matching.metrics import Similarities, refuse_nan
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def cross_validate(
 
 def accuracy_at(similarities: Similarities, same: npt.NDArray[np.bool_], threshold: float) -> float:
     """Share of pairs that are decided correctly: at or above the threshold is one person."""
+    _refuse_none(similarities)
     return float(((similarities >= np.float32(threshold)) == same).mean())
 
 
@@ -63,13 +64,22 @@ def best_threshold(similarities: Similarities, same: npt.NDArray[np.bool_]) -> f
     intervals. The midpoint of the widest is taken: the farthest from any pair; of equally wide
     ones the lowest. Similarities are taken to lie in [-1, 1].
     """
+    refuse_nan(similarities)
+    _refuse_none(similarities)
     order = np.argsort(similarities, kind="stable")
-    values, genuine = similarities[order].astype(float), same[order]
+    values, genuine = similarities[order], same[order]
     correct = np.r_[0, np.cumsum(~genuine) - np.cumsum(genuine)]
-    bounds = np.r_[min(-1.0, values[0]), values, max(1.0, values[-1])]
-    lows, highs = bounds[:-1], bounds[1:]
-    distinct = np.flatnonzero((highs > lows) | (np.arange(len(lows)) == 0))
-    best = distinct[correct[distinct] == correct[distinct].max()]
-    widest = best[np.argmax(highs[best] - lows[best])]
-    middle = np.float32((lows[widest] + highs[widest]) / 2)
-    return float(middle if middle > lows[widest] else highs[widest])
+    below, above = np.nextafter(values[[0, -1]], np.array([-np.inf, np.inf], np.float32))
+    bounds = np.r_[min(-1, below), values, max(1, above)].astype(float)
+    lows, widths = bounds[:-1], np.diff(bounds)
+    best = correct == correct[widths > 0].max()
+    widest = np.argmax(np.where(best, widths, 0))
+    middle = np.float32(lows[widest] + widths[widest] / 2)
+    return float(middle if middle > lows[widest] else bounds[widest + 1])
+
+
+def _refuse_none(similarities: Similarities) -> None:
+    if not len(similarities):
+        raise DatasetInvalid(
+            "there are no pairs to decide; give some of one person and some of two"
+        )

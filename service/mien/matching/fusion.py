@@ -1,6 +1,6 @@
 """Several samples of one subject to one similarity."""
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ from mien.matching.metrics import People
 
 Rule: TypeAlias = Literal["max", "mean"]
 """The best of a subject's samples, or all of them alike."""
+RULES: tuple[Rule, ...] = get_args(Rule)
 
 
 def fuse(

@@ -143,8 +143,7 @@ def _counts(people: People) -> tuple[int, int]:
 def _ratio(measured: Sequence[_Measured]) -> Ratio | None:
     if len(measured) < 2:
         return None
-    best = min(measured, key=lambda one: one.rate.value)
-    worst = max(measured, key=lambda one: one.rate.value)
+    best, *_, worst = sorted(measured, key=lambda one: one.rate.value)
     if best.rate.value == 0:
         low = worst.rate.interval.low / best.rate.interval.high
         return Ratio(worst.name, best.name, None, low, None)

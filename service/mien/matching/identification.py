@@ -12,12 +12,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mien.errors import DatasetInvalid, InvalidEmbedding
+from mien.errors import DatasetInvalid
 from mien.matching.decision import best_of
 from mien.matching.enrolment import Enrolment
 from mien.matching.fusion import Rule, fuse
 from mien.matching.intervals import Interval, interval
-from mien.matching.metrics import Comparisons, People, Similarities
+from mien.matching.metrics import Comparisons, People, Similarities, refuse_nan
 from mien.matching.resampling import draw
 
 BLOCK_VALUES = 1 << 23
@@ -189,11 +189,7 @@ def _blocks(enrolment: Enrolment, rule: Rule) -> Iterator[tuple[slice, npt.NDArr
     for start in range(0, len(enrolment.probes), rows):
         part = slice(start, start + rows)
         similarities = enrolment.probes[part] @ enrolment.gallery.T
-        if np.isnan(similarities).any():
-            raise InvalidEmbedding(
-                "a similarity is not a number, so that a vector is not finite; embed again with a "
-                "network that gives numbers"
-            )
+        refuse_nan(similarities)
         yield part, fuse(similarities, enrolment.gallery_people, rule)
 
 

@@ -238,11 +238,17 @@ def _sorted(values: Similarities) -> Similarities:
     if not all((part[:-1] <= part[1:]).all() for part in _chunks(values, overlap=1)):
         values = np.sort(values)
     if len(values) and np.isnan(values[-1]):  # sorting puts them last
-        raise InvalidEmbedding(
-            f"{np.isnan(values).sum()} of {len(values)} similarities are not numbers, so that a "
-            "vector is not finite; embed again with a network that gives numbers"
-        )
+        refuse_nan(values)
     return values
+
+
+def refuse_nan(similarities: npt.NDArray[np.float32]) -> None:
+    """Raise InvalidEmbedding if any similarity of any shape is not a number."""
+    if missing := np.isnan(similarities).sum():
+        raise InvalidEmbedding(
+            f"{missing} of {similarities.size} similarities are not numbers, so that a vector is "
+            "not finite; embed again with a network that gives numbers"
+        )
 
 
 def _chunks(values: Similarities, overlap: int = 0) -> Iterator[Similarities]:
