@@ -106,7 +106,7 @@ def test_the_table_tells_the_same(report: Report, bare: Report) -> None:
     ("share", "text"),
     [
         (None, "–"), (0.0, "0 %"), (1.0, "100 %"), (0.904, "90.40 %"), (0.0123, "1.23 %"),
-        (0.00044, "0.04 %"), (0.0000123, "0.001 %"),
+        (0.00044, "0.044 %"), (0.00000123, "0.00012 %"),
     ],
 )  # fmt: skip
 def test_rates_are_rounded_for_people(share: float | None, text: str) -> None:

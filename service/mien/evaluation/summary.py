@@ -1,5 +1,6 @@
 """An evaluation in a terminal."""
 
+import math
 from collections.abc import Iterator
 
 from mien.evaluation.contract import Acquisition, Against, Identification, Interval, Lfw, Report
@@ -15,13 +16,14 @@ def summary(report: Report) -> str:
 
 
 def rate(share: float | None) -> str:
-    """A rate in [0, 1] for people: percent, two decimals, and more where they would all be 0."""
+    """A rate in [0, 1] for people: percent, two decimals, and below 0.1 % two digits."""
     if share is None:
         return "–"
     percent = 100 * share
     if percent in {0, 100}:
         return f"{percent:.0f} %"
-    return f"{percent:.2f} %" if percent >= 0.1 else f"{percent:.1g} %"
+    decimals = 2 if percent >= 0.1 else 1 - math.floor(math.log10(percent))
+    return f"{percent:.{decimals}f} %"
 
 
 def target(share: float) -> str:
