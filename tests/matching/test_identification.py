@@ -4,8 +4,9 @@ import pytest
 from mien.errors import DatasetInvalid, InvalidEmbedding
 from mien.matching import identification
 from mien.matching.enrolment import Enrolment, enrol_split
-from mien.matching.fusion import RULES, Rule
+from mien.matching.fusion import RULES, Rule, fuse
 from mien.matching.identification import (
+    DRAWS,
     by_gallery_size,
     fused_comparisons,
     search,
@@ -108,46 +109,67 @@ def test_an_interval_equals_a_slow_loop() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_rates_grow_with_the_gallery(rule: Rule) -> None:
-    enrolled = enrolment(60, 5)
-    points = by_gallery_size(enrolled, rule, 0.75, [1, 4, 12, 40])
-    assert [point.subjects for point in points] == [1, 4, 12, 40]
-    each = 2 if rule == "max" else 1
-    assert [point.comparisons for point in points] == [n * each for n in (1, 4, 12, 40)]
-    for name in ("fpir", "predicted_fpir"):
-        rates = [getattr(point, name) for point in points]
+    enrolled, sizes = enrolment(60, 5), [1, 4, 12, 40]
+    points = by_gallery_size(enrolled, rule, 0.75, sizes)
+    assert [point.searches.subjects for point in points] == sizes
+    assert [point.searches.samples for point in points] == [2 * size for size in sizes]
+    for rates in (
+        [point.searches.fpir(0.75) for point in points],
+        [point.predicted_fpir for point in points],
+    ):
         assert rates == sorted(rates)
         assert rates[-1] > rates[0]
     everybody = search(enrolled, rule)
-    assert points[-1].fpir == everybody.fpir(0.75)
-    assert points[-1].fnir == everybody.fnir(0.75)
+    assert points[-1].searches.fpir(0.75) == everybody.fpir(0.75)
+    assert points[-1].searches.fnir(0.75) == everybody.fnir(0.75)
 
 
-def test_the_formula_is_that_of_independent_comparisons() -> None:
-    """Looks drawn apart are nearly independent, so that the formula holds closely there."""
+def test_searches_of_several_galleries_are_taken_together() -> None:
+    enrolled = enrolment(60, 5)
+    (point,) = by_gallery_size(enrolled, "max", 0.75, [7], seed=4)
+    random, people = np.random.default_rng(4), np.unique(enrolled.gallery_people)
+    drawn = [
+        search(enrolled.only(random.choice(people, 7, replace=False)), "max") for _ in range(DRAWS)
+    ]
+    assert point.searches.fpir(0.75) == pytest.approx(np.mean([one.fpir(0.75) for one in drawn]))
+    assert point.searches.fnir(0.75) == pytest.approx(np.mean([one.fnir(0.75) for one in drawn]))
+    assert len(point.searches.mated_ranks) == DRAWS * 7 * 3
+    strangers = len(np.unique(point.searches.nonmated_people))
+    assert strangers == 20
+    assert point.searches.fpir_interval(1.1) == Interval(0, 3 / strangers)  # people, not searches
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_prediction_is_of_as_many_comparisons_as_a_search_decides(rule: Rule) -> None:
+    enrolled = enrolment(60, 5)
+    (point,) = by_gallery_size(enrolled, rule, 0.75, [10])
+    strangers = enrolled.probes[~enrolled.mated]
+    similarities = strangers @ enrolled.gallery.T
+    if rule == "mean":
+        similarities = fuse(similarities, enrolled.gallery_people, rule)
+    fmr = (similarities >= 0.75).mean()
+    number = 20 if rule == "max" else 10
+    assert point.predicted_fpir == pytest.approx(1 - (1 - fmr) ** number)
+
+
+def test_the_formula_holds_for_people_who_are_alike_by_chance_alone() -> None:
     random = np.random.default_rng(0)
     raw = random.normal(size=(900, 64))
     vectors = (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
     owners = np.arange(900)
     enrolled = Enrolment(vectors[:300], owners[:300], vectors[300:], owners[300:])
-    with_mated = Enrolment(
-        enrolled.gallery,
-        enrolled.gallery_people,
-        np.r_[enrolled.probes, vectors[:300]],
-        np.r_[enrolled.probe_people, owners[:300]],
-    )
-    matching = (vectors[300:] @ vectors[:300].T >= 0.35).mean()
-    for point in by_gallery_size(with_mated, "max", 0.35, [1, 10, 100, 300], seed=1):
-        expected = 1 - (1 - matching) ** point.subjects
-        assert point.predicted_fpir == pytest.approx(expected)
-        assert point.fpir == pytest.approx(expected, abs=0.04)
-        assert point.fnir == 0
+    for point in by_gallery_size(enrolled, "max", 0.35, [1, 10, 100, 300], seed=1):
+        assert point.searches.fpir(0.35) == pytest.approx(point.predicted_fpir, abs=0.04)
+    assert point.predicted_fpir > 0.4
 
 
 def test_galleries_are_drawn_by_the_seed() -> None:
     enrolled = enrolment(20, 4)
-    assert by_gallery_size(enrolled, "max", 0.5, [3]) == by_gallery_size(enrolled, "max", 0.5, [3])
-    one = by_gallery_size(enrolled, "max", 0.5, [3], seed=1)
-    assert one != by_gallery_size(enrolled, "max", 0.5, [3], seed=2)
+    drawn = [
+        by_gallery_size(enrolled, "max", 0.5, [3], seed)[0].searches.mated_people.tolist()
+        for seed in (0, 0, 1)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
 @pytest.mark.parametrize("size", [0, 9])
@@ -168,6 +190,8 @@ def test_rates_of_searches_that_nobody_made_are_refused() -> None:
     friends = search(Enrolment(vectors, people, vectors, people), "max")
     with pytest.raises(DatasetInvalid, match="FPIR needs searches for people who are not"):
         friends.fpir(0.5)
+    with pytest.raises(DatasetInvalid, match="FPIR needs"):
+        by_gallery_size(Enrolment(vectors, people, vectors, people), "max", 0.5, [1])
 
 
 def test_a_probe_that_is_not_finite_is_refused() -> None:

@@ -7,7 +7,7 @@ non-mated searches that find anybody at or above the threshold.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from mien.matching.resampling import draw
 BLOCK_VALUES = 1 << 23
 """Similarities of one block of searches; 32 MiB."""
 
+NO_NONMATED = "FPIR needs searches for people who are not enrolled; leave somebody out"
 DRAWS = 10
 """Galleries of one size."""
 
@@ -45,6 +46,19 @@ class Searches:
     """[Q], who was searched for, and is not enrolled."""
     nonmated_best: Similarities
     """[Q], of the best candidate."""
+
+    @classmethod
+    def together(cls, searches: Sequence["Searches"]) -> Self:
+        """Of several galleries with as many subjects each; `samples` is their mean, rounded."""
+        return cls(
+            subjects=searches[0].subjects,
+            samples=round(float(np.mean([one.samples for one in searches]))),
+            mated_people=np.concatenate([one.mated_people for one in searches]),
+            mated_similarities=np.concatenate([one.mated_similarities for one in searches]),
+            mated_ranks=np.concatenate([one.mated_ranks for one in searches]),
+            nonmated_people=np.concatenate([one.nonmated_people for one in searches]),
+            nonmated_best=np.concatenate([one.nonmated_best for one in searches]),
+        )
 
     def fpir(self, threshold: float) -> float:
         """Share of non-mated searches with a candidate at or above the threshold."""
@@ -73,9 +87,7 @@ class Searches:
 
     def _found(self, threshold: float) -> npt.NDArray[np.bool_]:
         if not len(self.nonmated_best):
-            raise DatasetInvalid(
-                "FPIR needs searches for people who are not enrolled; leave somebody out"
-            )
+            raise DatasetInvalid(NO_NONMATED)
         return np.asarray(self.nonmated_best >= np.float32(threshold))
 
     def _missed(self, threshold: float, rank: int) -> npt.NDArray[np.bool_]:
@@ -125,24 +137,24 @@ def fused_comparisons(enrolment: Enrolment, rule: Rule) -> Comparisons:
 
 @dataclass(frozen=True)
 class GallerySize:
-    """Rates of searches at one threshold among so many subjects, over galleries drawn at random."""
+    """Searches among so many subjects, of galleries drawn at random."""
 
-    subjects: int
-    comparisons: int
-    """That a search makes: samples by the rule "max", subjects by "mean"; the mean over draws."""
-    fpir: float
+    searches: Searches
+    """Of all the galleries together, so that a person counts with all their searches."""
     predicted_fpir: float
-    """1-(1-FMR)^comparisons, with the FMR of the same non-mated probes against everybody."""
-    fnir: float
+    """1-(1-FMR)^N, with the FMR of the same non-mated probes against everybody who is enrolled."""
 
 
 def by_gallery_size(
     enrolment: Enrolment, rule: Rule, threshold: float, sizes: Sequence[int], seed: int = 0
 ) -> list[GallerySize]:
-    """How FPIR and FNIR grow with the gallery, next to what independent comparisons would give.
+    """How searches fare as the gallery grows, next to what independent comparisons would give.
 
-    Of each size, that many of the enrolled people are drawn, DRAWS times; rates are means over the
-    draws. Raises DatasetInvalid for a size that is not in 1 … the people enrolled.
+    Of each size, that many of the enrolled people are drawn, DRAWS times. Of a search N comparisons
+    are decided: one with each sample by the rule "max", one with each subject by "mean".
+
+    Raises DatasetInvalid for a size that is not in 1 … the people enrolled, and without non-mated
+    probes.
     """
     enrolled = np.unique(enrolment.gallery_people)
     fmr = _nonmated_fmr(enrolment, rule, threshold)
@@ -158,15 +170,8 @@ def by_gallery_size(
             for _ in range(DRAWS if size < len(enrolled) else 1)
         ]
         comparisons = [one.samples if rule == "max" else one.subjects for one in drawn]
-        points.append(
-            GallerySize(
-                subjects=size,
-                comparisons=round(float(np.mean(comparisons))),
-                fpir=float(np.mean([one.fpir(threshold) for one in drawn])),
-                predicted_fpir=float(np.mean([best_of(fmr, n) for n in comparisons])),
-                fnir=float(np.mean([one.fnir(threshold) for one in drawn])),
-            )
-        )
+        predicted = float(np.mean([best_of(fmr, number) for number in comparisons]))
+        points.append(GallerySize(Searches.together(drawn), predicted))
     return points
 
 
@@ -175,12 +180,14 @@ def _nonmated_fmr(enrolment: Enrolment, rule: Rule, threshold: float) -> float:
     samples = np.arange(len(enrolment.gallery))
     columns = samples if rule == "max" else enrolment.gallery_people
     mated = enrolment.mated
+    if mated.all():
+        raise DatasetInvalid(NO_NONMATED)
     matched = compared = 0
     for part, fused in _blocks(replace(enrolment, gallery_people=columns), rule):
         nonmated = fused[~mated[part]]
         matched += int((nonmated >= np.float32(threshold)).sum())
         compared += nonmated.size
-    return matched / max(1, compared)
+    return matched / compared
 
 
 def _blocks(enrolment: Enrolment, rule: Rule) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
