@@ -12,6 +12,7 @@ MienError
 │   └── RecipeInvalid
 ├── FailedPrecondition          it may work once something else has changed
 │   ├── BundleInvalid           a file of a bundle is missing, changed or of a newer format
+│   ├── ExtraMissing            a command needs a package that is not installed
 │   ├── RunInvalid              a run of mien-train is missing or damaged
 │   ├── LearningStopped         a run of mien-train that would come to nothing
 │   ├── DataDirectoryLocked
@@ -87,6 +88,10 @@ class FailedPrecondition(MienError):
 
 class BundleInvalid(FailedPrecondition):
     reason = "BUNDLE_INVALID"
+
+
+class ExtraMissing(FailedPrecondition):
+    reason = "EXTRA_MISSING"
 
 
 class RunInvalid(FailedPrecondition):

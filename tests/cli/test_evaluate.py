@@ -80,6 +80,17 @@ def test_another_bundle_stands_beside_it_on_the_same_pictures(
     assert low <= eer["difference"] <= high
 
 
+def test_bundle_compare_is_the_same_by_another_name(
+    bundle: Bundle, people: Path, tmp_path: Path
+) -> None:
+    other = uncalibrated(tmp_path / "other", seed=1).folder
+    compared = run("mien", "bundle", "compare", bundle.folder, other, people, "--json")
+    assert compared.returncode == 0, compared.stderr
+    assert json.loads(compared.stdout) == made.evaluated(bundle.folder, people, "--against", other)
+    alone = run("mien", "bundle", "compare", bundle.folder, people)
+    assert alone.returncode == 2
+
+
 def test_an_evaluation_is_repeated_from_saved_vectors(
     bundle: Bundle, people: Path, tmp_path: Path
 ) -> None:

@@ -75,6 +75,15 @@ def test_what_was_not_measured_is_said(bare: Report) -> None:
         assert absent not in html
 
 
+def test_two_bundles_of_one_name_are_told_apart(report: Report) -> None:
+    assert report.against is not None
+    twin = report.against.bundle.model_copy(update={"name": report.bundle.name})
+    against = report.against.model_copy(update={"bundle": twin})
+    html = page(report.model_copy(update={"against": against}), figures(report))
+    assert f"Against {report.bundle.name} ({twin.fingerprint[:8]})" in html
+    assert f"<th>{report.bundle.name} ({report.bundle.fingerprint[:8]})</th>" in html
+
+
 def test_the_same_report_is_the_same_page(report: Report) -> None:
     assert page(report, figures(report)) == page(report, figures(report))
 

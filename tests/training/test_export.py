@@ -10,10 +10,11 @@ import torch
 from mien.errors import BundleInvalid, DatasetInvalid, OutputExists, RunInvalid
 from mien.model.bundle import load
 from mien.model.embedder import Embedder
+from mien.model.golden import golden_crops
 from mien.model.pipeline import Pipeline
 from mien_training import export as sealing
 from mien_training.embed import embed
-from mien_training.export import Export, export
+from mien_training.export import Export, Label, export
 from mien_training.fit import fit
 from mien_training.run import load_run
 from tests.faces import encoded, folder_of_people
@@ -29,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sealed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
-    return export(run, tmp_path_factory.mktemp("sealed") / "small", "small", "CC0-1.0")
+    return export(run, tmp_path_factory.mktemp("sealed") / "small", Label("small", "CC0-1.0"))
 
 
 def test_the_bundle_gives_the_vectors_of_the_network(run: Path, sealed: Export) -> None:
@@ -67,7 +68,7 @@ def test_the_bundle_tells_where_it_comes_from(sealed: Export) -> None:
 def test_exported_again_it_is_the_same_model_and_names_no_folder_of_its_maker(
     run: Path, sealed: Export, tmp_path: Path
 ) -> None:
-    again = export(run, tmp_path / "again", "other name", "MIT")
+    again = export(run, tmp_path / "again", Label("other name", "MIT"))
     assert again.bundle.manifest.fingerprint == sealed.bundle.manifest.fingerprint
     network = sealed.bundle.network.read_bytes()
     assert str(Path(sealing.__file__).parent).encode() not in network
@@ -76,8 +77,8 @@ def test_exported_again_it_is_the_same_model_and_names_no_folder_of_its_maker(
 
 def test_golden_crops_show_nobody(run: Path, sealed: Export) -> None:
     golden = sealed.bundle.golden.crops
-    again = sealing._golden_crops(load_run(run).recipe.crop)
-    np.testing.assert_array_equal(golden, again)
+    crop = load_run(run).recipe.crop
+    np.testing.assert_array_equal(golden, golden_crops(crop.height, crop.width))
 
 
 def test_a_served_picture_takes_the_same_path(sealed: Export) -> None:
@@ -87,13 +88,13 @@ def test_a_served_picture_takes_the_same_path(sealed: Export) -> None:
 
 def test_a_bundle_that_is_there_is_kept(run: Path, sealed: Export) -> None:
     with pytest.raises(OutputExists):
-        export(run, sealed.bundle.folder, "small", "CC0-1.0")
+        export(run, sealed.bundle.folder, Label("small", "CC0-1.0"))
     load(sealed.bundle.folder)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunInvalid, match="holds no run"):
-        export(tmp_path, tmp_path / "a" / "out", "x", "x")
+        export(tmp_path, tmp_path / "a" / "out", Label("x", "x"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -101,10 +102,10 @@ def test_pictures_that_have_changed_or_moved_are_refused_until_they_are_named(
     run: Path, tmp_path: Path
 ) -> None:
     moved = Path(shutil.copytree(load_run(run).data, tmp_path / "moved"))
-    assert export(run, tmp_path / "a", "a", "x", data=moved).bundle.calibration
+    assert export(run, tmp_path / "a", Label("a", "x"), data=moved).bundle.calibration
     (moved / "person-0" / "0.png").write_bytes(encoded(50, 0))
     with pytest.raises(DatasetInvalid, match="have changed"):
-        export(run, tmp_path / "b", "b", "x", data=moved)
+        export(run, tmp_path / "b", Label("b", "x"), data=moved)
     assert not (tmp_path / "b").exists()
 
 
@@ -116,14 +117,14 @@ def test_a_network_that_onnx_computes_otherwise_is_refused_and_nothing_is_left(
 
     monkeypatch.setattr(sealing, "embed", other)
     with pytest.raises(BundleInvalid, match="differ from the network"):
-        export(run, tmp_path / "out", "x", "x")
+        export(run, tmp_path / "out", Label("x", "x"))
     assert not (tmp_path / "out").exists()
 
 
 def test_without_people_of_validation_it_is_not_calibrated(tmp_path: Path) -> None:
     folder = folder_of_people(tmp_path / "people", people=4, shots=3)
     run = fit(folder, small(tmp_path, "validation_people=0"), tmp_path / "run")
-    assert export(run, tmp_path / "b", "b", "x").bundle.calibration is None
+    assert export(run, tmp_path / "b", Label("b", "x")).bundle.calibration is None
 
 
 def test_a_nan_producing_network_is_refused(
@@ -133,6 +134,6 @@ def test_a_nan_producing_network_is_refused(
     with torch.no_grad():
         next(loaded.network.parameters()).fill_(float("nan"))
     monkeypatch.setattr(sealing, "load_run", lambda _: loaded)
-    with pytest.raises(BundleInvalid, match="nan"):
-        export(run, tmp_path / "out", "x", "x")
+    with pytest.raises(BundleInvalid, match="NaN or infinite"):
+        export(run, tmp_path / "out", Label("x", "x"))
     assert not (tmp_path / "out").exists()

@@ -64,17 +64,27 @@ def fit(
     type=click.Path(path_type=Path),
     help="Where the run's folder of people is now, if it has moved.",
 )
-def export(run: Path, out: Path, name: str | None, license_: str, data: Path | None) -> None:
+@click.option(
+    "--int8",
+    is_flag=True,
+    help="Seal an int8 network, quantised on pictures of training; its card tells the cost.",
+)
+def export(
+    run: Path, out: Path, name: str | None, license_: str, data: Path | None, int8: bool
+) -> None:
     """Seal the network of RUN in a bundle, checked against it and calibrated."""
     from mien_training import export as sealing
 
-    sealed = sealing.export(run, out, name or out.name, license_, data)
+    sealed = sealing.export(run, out, sealing.Label(name or out.name, license_), data, int8)
     manifest, calibration = sealed.bundle.manifest, sealed.bundle.calibration
     click.echo(
         f"sealed {out}: {manifest.name}, fingerprint {manifest.fingerprint[:12]}\n"
-        f"maximum difference {sealed.max_difference:.1e} from the network, over "
-        f"{sealed.crops_compared} crops"
+        f"maximum difference {sealed.max_difference:.1e} from the network"
+        f"{', before quantisation,' if int8 else ''} over {sealed.crops_compared} crops"
     )
+    for cost in sealed.costs:
+        rate = "EER" if cost.rate is None else f"FNMR at an FMR of {cost.rate:g}"
+        click.echo(f"{rate}: {cost.float32:.2%} in float32, {cost.int8:.2%} in int8")
     if calibration is None:
         click.echo("not calibrated: the recipe holds nobody out (validation_people=0)")
     else:

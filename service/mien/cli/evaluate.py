@@ -1,7 +1,8 @@
 """`mien evaluate`."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,55 +13,69 @@ if TYPE_CHECKING:
     from mien.evaluation.evaluate import Request
 
 bundle_type = click.Path(path_type=Path)
+dataset_argument = click.argument("dataset", type=click.Path(path_type=Path))
+
+OPTIONS = (
+    click.option(
+        "--pairs",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Compare the pairs of this file, in LFW's format; DATASET is its image folder.",
+    ),
+    click.option(
+        "--groups",
+        type=click.Path(path_type=Path),
+        metavar="FILE.csv",
+        help="Rates per group: a CSV with the columns person and group.",
+    ),
+    threshold_option,
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Write report.html, report.json and the figures.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Of the people who are drawn, to enrol and for the intervals.",
+    ),
+    json_option,
+)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def evaluation_options(command: Command) -> Command:
+    """What `mien evaluate` and `mien bundle compare` share."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("bundle", type=bundle_type)
-@click.argument("dataset", type=click.Path(path_type=Path))
-@click.option(
-    "--pairs",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Compare the pairs of this file, in LFW's format; DATASET is its image folder.",
-)
-@click.option(
-    "--groups",
-    type=click.Path(path_type=Path),
-    metavar="FILE.csv",
-    help="Rates per group: a CSV with the columns person and group.",
-)
+@dataset_argument
 @click.option(
     "--against", type=bundle_type, metavar="BUNDLE2", help="Another bundle on the same pictures."
 )
-@threshold_option
 @click.option(
     "--save-vectors",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
     help="Save the vectors; later FILE.npz can stand for DATASET.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Write report.html, report.json and the figures.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of the people who are drawn, to enrol and for the intervals.",
-)
-@json_option
+@evaluation_options
 def evaluate(
     bundle: Path,
     dataset: Path,
+    against: Path | None,
+    save_vectors: Path | None,
     pairs: Path | None,
     groups: Path | None,
-    against: Path | None,
     threshold: float | None,
-    save_vectors: Path | None,
     out: Path | None,
     seed: int,
     json: bool,
@@ -82,6 +97,8 @@ def measure(
     """Evaluate, write to `out` if there is one, and print: JSON, or a short table.
 
     `mien bundle compare A B DATASET` is this with `against`.
+
+    Raises OutputExists before anything is measured.
     """
     from mien.evaluation.evaluate import evaluate as evaluated
     from mien.evaluation.summary import summary

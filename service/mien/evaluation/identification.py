@@ -4,27 +4,21 @@ The people who are enrolled, and which of their pictures, are drawn with a seed.
 everybody else are searches of strangers.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from mien.evaluation.contract import GallerySize, Identification, Interval, SearchPoint, ends
 from mien.evaluation.deployment import Deployment, expected_fpir
 from mien.evaluation.samples import Samples
-from mien.matching.decision import best_of
+from mien.matching import identification as matching
 from mien.matching.enrolment import Enrolment, enrol_split
 from mien.matching.fusion import Rule
-from mien.matching.identification import Searches, search
-from mien.matching.metrics import cross_compare_sets
+from mien.matching.identification import Searches, by_gallery_size, search
 
 RULE: Rule = "max"
 """A subject is as alike as the best of its samples, as galleries decide."""
 
 RANKS = 20
 THRESHOLDS = 60
-DRAWS = 10
-"""Galleries of one size; their searches are pooled."""
-
 ANY = -2.0
 """A threshold below every similarity."""
 
@@ -85,57 +79,25 @@ def _point(found: Searches, threshold: float, seed: int) -> SearchPoint:
 
 def _sizes(enrolment: Enrolment, deployment: Deployment, seed: int) -> list[GallerySize]:
     """About six sizes, each twice the one before, up to everybody."""
-    people = np.unique(enrolment.gallery_people)
-    sizes = sorted({max(1, len(people) >> halvings) for halvings in range(6)})
-    random = np.random.default_rng(seed)
-    fmr = _stranger_fmr(enrolment, deployment.threshold)
-    points = []
-    for size in sizes:
-        drawn = [
-            enrolment.only(random.choice(people, size, replace=False))
-            for _ in range(DRAWS if size < len(people) else 1)
-        ]
-        found = _pooled([search(one, RULE) for one in drawn])
-        points.append(_size(found, fmr, deployment, seed))
-    return points
+    people = len(np.unique(enrolment.gallery_people))
+    sizes = sorted({max(1, people >> halvings) for halvings in range(6)})
+    found = by_gallery_size(enrolment, RULE, deployment.threshold, sizes, seed)
+    return [_size(one, deployment, seed) for one in found]
 
 
-def _size(found: Searches, fmr: float, deployment: Deployment, seed: int) -> GallerySize:
-    point = _point(found, deployment.threshold, seed)
+def _size(found: matching.GallerySize, deployment: Deployment, seed: int) -> GallerySize:
+    searches = found.searches
+    point = _point(searches, deployment.threshold, seed)
     return GallerySize(
-        people=found.subjects,
-        samples=found.samples,
+        people=searches.subjects,
+        samples=searches.samples,
         fpir=point.fpir,
         fpir_interval95=point.fpir_interval95,
-        predicted_fpir=best_of(fmr, found.samples),
-        expected_fpir=expected_fpir(deployment, found.samples),
+        predicted_fpir=found.predicted_fpir,
+        expected_fpir=expected_fpir(deployment, searches.samples),
         fnir=point.fnir,
         fnir_interval95=point.fnir_interval95,
     )
-
-
-def _pooled(drawn: Sequence[Searches]) -> Searches:
-    """All searches of galleries of one size as those of one, so that people are drawn with all."""
-    return Searches(
-        subjects=drawn[0].subjects,
-        samples=drawn[0].samples,
-        mated_people=np.concatenate([one.mated_people for one in drawn]),
-        mated_similarities=np.concatenate([one.mated_similarities for one in drawn]),
-        mated_ranks=np.concatenate([one.mated_ranks for one in drawn]),
-        nonmated_people=np.concatenate([one.nonmated_people for one in drawn]),
-        nonmated_best=np.concatenate([one.nonmated_best for one in drawn]),
-    )
-
-
-def _stranger_fmr(enrolment: Enrolment, threshold: float) -> float:
-    """FMR of one comparison of a stranger's picture with an enrolled one."""
-    strangers = ~enrolment.mated
-    return cross_compare_sets(
-        enrolment.probes[strangers],
-        enrolment.probe_people[strangers],
-        enrolment.gallery,
-        enrolment.gallery_people,
-    ).fmr(threshold)
 
 
 def _cmc_interval(found: Searches, rank: int, seed: int) -> Interval:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.evaluation.contract import Curve, Report
+from mien.evaluation.contract import Report
 from mien.evaluation.summary import rate, span, target
 from mien.matching.metrics import Rates
-from mien.model.bundle import staged
+from mien.model.sealing import staged
 from mien.report import charts, rates
 from mien.report.page import render
 
@@ -51,6 +51,7 @@ def page(report: Report, drawn: Mapping[str, str]) -> str:
         rate=rate,
         span=span,
         target=target,
+        names=_names(report),
         shown_failures=SHOWN_FAILURES,
     )
 
@@ -76,19 +77,16 @@ def _threshold(report: Report) -> float | None:
 
 
 def _curves(report: Report) -> dict[str, tuple[Rates, Rates]]:
-    curves = {_label(report.bundle.name, report.verification.eer): _points(report.verification.det)}
-    if report.against is not None:
-        other = report.against
-        name = other.bundle.name
-        if name == report.bundle.name:
-            name = f"{name} {other.bundle.fingerprint[:8]}"
-        curves[_label(name, other.verification.eer)] = _points(other.verification.det)
-    return curves
+    found = [report.verification, *([report.against.verification] if report.against else [])]
+    return {
+        f"{name} (EER {one.eer:.1%})": (np.array(one.det.fmr), np.array(one.det.fnmr))
+        for name, one in zip(_names(report), found, strict=True)
+    }
 
 
-def _label(name: str, eer: float) -> str:
-    return f"{name} (EER {eer:.1%})"
-
-
-def _points(curve: Curve) -> tuple[Rates, Rates]:
-    return np.array(curve.fmr), np.array(curve.fnmr)
+def _names(report: Report) -> list[str]:
+    """Of the bundles, told apart by their fingerprints if both have one name."""
+    bundles = [report.bundle, *([report.against.bundle] if report.against else [])]
+    if len({bundle.name for bundle in bundles}) == len(bundles):
+        return [bundle.name for bundle in bundles]
+    return [f"{bundle.name} ({bundle.fingerprint[:8]})" for bundle in bundles]
