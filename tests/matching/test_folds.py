@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -100,6 +102,9 @@ def test_no_pairs_are_refused() -> None:
         accuracy_at(nothing, nothing.astype(bool), 0.5)
 
 
-def test_a_similarity_that_is_not_a_number_is_refused() -> None:
+@pytest.mark.parametrize(
+    "measure", [best_threshold, lambda values, same: accuracy_at(values, same, 0)]
+)
+def test_a_similarity_that_is_not_a_number_is_refused(measure: Callable[..., float]) -> None:
     with pytest.raises(InvalidEmbedding, match="1 of 2 similarities are not numbers"):
-        best_threshold(np.array([0.1, np.nan], np.float32), np.array([True, False]))
+        measure(np.array([0.1, np.nan], np.float32), np.array([True, False]))

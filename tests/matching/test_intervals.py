@@ -1,9 +1,11 @@
 import tracemalloc
+from math import erf, sqrt
 
 import numpy as np
 import pytest
 
 from mien.errors import DatasetInvalid
+from mien.matching import intervals
 from mien.matching.intervals import (
     Interval,
     accuracy_interval,
@@ -97,7 +99,45 @@ def test_people_make_intervals_wider_than_comparisons_would() -> None:
     assert found.fnmr.high == pytest.approx(0.3)
 
 
-def test_accuracy_is_resampled_by_the_people_in_the_pairs() -> None:
+def test_about_nineteen_of_twenty_intervals_hold_the_true_rates() -> None:
+    """People who are alike with everybody (lambs and wolves), so that comparisons depend.
+
+    Intervals that take comparisons to be independent hold the true FMR less than half the time.
+    """
+    count, shots, threshold, trials = 60, 4, 0.8, 100
+    common, own = 0.25, 0.3
+    first, second = np.triu_indices(count, 1)
+    people = np.arange(count).repeat(shots)
+    pairs = Pairs(np.r_[people, first], np.r_[people, second])
+    true_fmr = 1 - normal_below(threshold / np.hypot(np.sqrt(2) * common, own))
+    true_fnmr = normal_below((threshold - 1) / np.hypot(common, own))
+    held = np.zeros(3)
+    for trial in range(trials):
+        random = np.random.default_rng(trial)
+        person = random.normal(0, common, count)
+        means = np.r_[1 + person[people], person[first] + person[second]]
+        similarities = (means + random.normal(0, own, len(means))).astype(np.float32)
+        (found,) = pair_rate_intervals(similarities, pairs, [threshold], seed=trial)
+        fmr = (similarities[~pairs.same] >= threshold).mean()
+        independent = 1.96 * np.sqrt(fmr * (1 - fmr) / len(first))
+        held += [
+            found.fmr.low <= true_fmr <= found.fmr.high,
+            found.fnmr.low <= true_fnmr <= found.fnmr.high,
+            abs(fmr - true_fmr) <= independent,
+        ]
+    assert (held[:2] / trials >= 0.9).all()
+    assert held[2] / trials < 0.5
+
+
+def normal_below(value: float) -> float:
+    return (1 + erf(value / sqrt(2))) / 2
+
+
+@pytest.mark.parametrize("chunk", [7, 4096])
+def test_accuracy_is_resampled_by_the_people_in_the_pairs(
+    monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(intervals, "CHUNK", chunk)
     random = np.random.default_rng(0)
     first = random.integers(50, size=400)
     second = np.where(np.arange(400) % 2 == 0, first, random.integers(50, size=400))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.errors import DatasetInvalid
+from mien.errors import DatasetInvalid, InvalidEmbedding
 from mien.matching import paired
 from mien.matching.folds import cross_validate
 from mien.matching.intervals import eers
@@ -156,3 +156,11 @@ def test_pairs_of_one_kind_alone_are_refused(kind: bool) -> None:
     values = model(pairs, 0.2)[pairs.same == kind]
     with pytest.raises(DatasetInvalid, match="genuine and impostor pairs"):
         compare_rates(values, values, some)
+
+
+def test_a_similarity_that_is_not_a_number_is_refused() -> None:
+    pairs = listed()
+    broken = model(pairs, 0.2)
+    broken[7] = np.nan
+    with pytest.raises(InvalidEmbedding, match="1 of 1200 similarities are not numbers"):
+        compare_rates(model(pairs, 0.2), broken, pairs)

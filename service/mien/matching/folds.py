@@ -53,7 +53,7 @@ def cross_validate(
 
 def accuracy_at(similarities: Similarities, same: npt.NDArray[np.bool_], threshold: float) -> float:
     """Share of pairs that are decided correctly: at or above the threshold is one person."""
-    _refuse_none(similarities)
+    _refuse_unusable(similarities)
     return float(((similarities >= np.float32(threshold)) == same).mean())
 
 
@@ -64,8 +64,7 @@ def best_threshold(similarities: Similarities, same: npt.NDArray[np.bool_]) -> f
     intervals. The midpoint of the widest is taken: the farthest from any pair; of equally wide
     ones the lowest. Similarities are taken to lie in [-1, 1].
     """
-    refuse_nan(similarities)
-    _refuse_none(similarities)
+    _refuse_unusable(similarities)
     order = np.argsort(similarities, kind="stable")
     values, genuine = similarities[order], same[order]
     correct = np.r_[0, np.cumsum(~genuine) - np.cumsum(genuine)]
@@ -78,7 +77,8 @@ def best_threshold(similarities: Similarities, same: npt.NDArray[np.bool_]) -> f
     return float(middle if middle > lows[widest] else bounds[widest + 1])
 
 
-def _refuse_none(similarities: Similarities) -> None:
+def _refuse_unusable(similarities: Similarities) -> None:
+    refuse_nan(similarities)
     if not len(similarities):
         raise DatasetInvalid(
             "there are no pairs to decide; give some of one person and some of two"

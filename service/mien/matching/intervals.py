@@ -1,4 +1,9 @@
-"""95 % intervals of error rates, from resampling people."""
+"""95 % intervals of error rates, from resampling people.
+
+They are percentiles of the resamples, which are a little narrow where people are few: with strong
+differences between people, intervals over 30 people held the true rate in 88 to 92 % of 400
+simulated data sets, and over 200 people in 94 to 95 % of 80 (tests/matching/test_intervals.py).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +14,7 @@ import numpy.typing as npt
 from mien.errors import DatasetInvalid
 from mien.matching.metrics import Comparisons, People, Rates, Similarities, Vectors
 from mien.matching.resampling import (
+    CHUNK,
     Pairs,
     ResampledRates,
     draw,
@@ -75,9 +81,15 @@ def accuracy_interval(correct: npt.NDArray[np.bool_], pairs: Pairs, seed: int = 
 def accuracies(corrects: Sequence[npt.NDArray[np.bool_]], pairs: Pairs, seed: int) -> Rates:
     """[len(corrects), resamples]: the accuracy of each in each resample, the same resamples."""
     numbered, count = pairs.numbered()
-    weights = numbered.weights(draw(count, seed)).astype(float)
+    draws, right = draw(count, seed), np.stack(corrects).astype(np.float32)
+    totals, compared = np.zeros((len(right), draws.shape[1])), np.zeros(draws.shape[1])
+    for start in range(0, right.shape[1], CHUNK):
+        part = slice(start, start + CHUNK)
+        weights = numbered.of(part).weights(draws)
+        totals += right[:, part] @ weights
+        compared += weights.sum(0)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.stack(corrects).astype(float) @ weights / weights.sum(0))
+        return np.asarray(totals / compared)
 
 
 def eer_interval(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mien.errors import DatasetInvalid
 from mien.matching.intervals import TAIL, Interval, accuracies, eers
-from mien.matching.metrics import Rates, Similarities
+from mien.matching.metrics import Rates, Similarities, refuse_nan
 from mien.matching.resampling import Draws, Pairs, draw
 
 CHUNK_VALUES = 1 << 21
@@ -59,6 +59,7 @@ def compare_rates(
     seed: int = 0,
 ) -> Difference:
     """Two models' similarities [M] of the same pairs, by `eers` or `fnmr_at(…)`."""
+    refuse_nan(np.stack([first, second]))
     numbered, count = pairs.numbered()
     draws = np.c_[np.ones(count, np.float32), draw(count, seed)]
     rows = [
