@@ -83,7 +83,7 @@ def export(
         f"{', before quantisation,' if int8 else ''} over {sealed.crops_compared} crops"
     )
     for cost in sealed.costs:
-        rate = "EER" if cost.rate is None else f"FNMR at an FMR of {cost.rate:g}"
+        rate = "EER" if cost.rate is None else f"FNMR at an FMR of {cost.rate:.2g}"
         click.echo(f"{rate}: {cost.float32:.2%} in float32, {cost.int8:.2%} in int8")
     if calibration is None:
         click.echo("not calibrated: the recipe holds nobody out (validation_people=0)")

@@ -90,7 +90,7 @@ def _table(told: Mapping[str, Any]) -> Iterator[str]:
     if calibration:
         yield f"  {'at an FMR of':<20} {'threshold':>9} {'FNMR':>8}"
         for point in calibration["operating_points"]:
-            yield f"  {point['target_fmr']:<20g} {point['threshold']:>9.4f} {point['fnmr']:>8.2%}"
+            yield f"  {point['target_fmr']:<20.2g} {point['threshold']:>9.4f} {point['fnmr']:>8.2%}"
     yield "provenance"
     yield from (f"  {name:<20} {_short(value)}" for name, value in told["provenance"].items())
 

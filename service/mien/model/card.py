@@ -77,7 +77,7 @@ class Card:
         if not self.costs:
             return []
         rows = [
-            f"| {'EER' if cost.rate is None else f'FNMR at an FMR of {cost.rate:g}'} "
+            f"| {'EER' if cost.rate is None else f'FNMR at an FMR of {cost.rate:.2g}'} "
             f"| {cost.float32:.4f} | {cost.int8:.4f} | {cost.int8 - cost.float32:+.4f} |"
             for cost in self.costs
         ]
@@ -98,7 +98,7 @@ HEADER = (
 def row(rate: float, point: CurvePoint) -> str:
     """A line of the table under HEADER."""
     return (
-        f"| {rate:g} | {point.threshold:.4f} | {point.fmr:.2g} | {point.fmr_upper95:.2g} "
+        f"| {rate:.2g} | {point.threshold:.4f} | {point.fmr:.2g} | {point.fmr_upper95:.2g} "
         f"| {point.fnmr:.4f} |"
     )
 
@@ -109,5 +109,6 @@ def operating_points(calibration: Calibration) -> list[tuple[float, CurvePoint]]
 
 
 def supported(calibration: Calibration) -> list[float]:
-    """RATES from the smallest that the calibration supports."""
-    return [rate for rate in RATES if rate >= calibration.smallest_supported_fmr]
+    """RATES above the smallest that the calibration supports, and that one."""
+    smallest = calibration.smallest_supported_fmr
+    return [*(rate for rate in RATES if rate > smallest), smallest]

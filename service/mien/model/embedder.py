@@ -68,7 +68,7 @@ class Embedder:
     def embed(self, crops: npt.NDArray[np.uint8]) -> Vectors:
         """uint8 [B, H, W, 3] RGB crops to float32 [B, D] unit vectors; B of any size."""
         parts = [self._run(crops[i : i + BATCH]) for i in range(0, len(crops), BATCH)]
-        return np.concatenate(parts)
+        return np.concatenate([np.empty((0, self.spec.dim), np.float32), *parts])
 
     def golden(self, crops: npt.NDArray[np.uint8]) -> Golden:
         """Crops and the vectors that this network gives for them here.
