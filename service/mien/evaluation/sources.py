@@ -1,6 +1,5 @@
 """Where the samples of an evaluation come from: pictures to embed, or vectors saved before."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,13 +26,15 @@ class Source:
     pictures: tuple[Picture, ...]
     """Empty for saved vectors."""
 
-    def samples(self, bundle: Bundle, make: Callable[[Bundle], Pipeline] = Pipeline) -> Samples:
+    def samples(self, bundle: Bundle) -> Samples:
         """Embed the pictures with a bundle, or read the vectors that it made.
 
         Raises as `acquire` and `saved.read`, and DatasetInvalid if fewer than two people are left.
         """
-        vectors = self.kind == "vectors"
-        samples = saved.read(self.path, bundle) if vectors else acquire(make(bundle), self.pictures)
+        if self.kind == "vectors":
+            samples = saved.read(self.path, bundle)
+        else:
+            samples = acquire(Pipeline(bundle), self.pictures)
         check_people(self.path, len(set(samples.people.tolist())), "with a usable picture")
         return samples
 

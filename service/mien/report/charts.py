@@ -79,7 +79,12 @@ def det_curves(curves: Mapping[str, tuple[Rates, Rates]]) -> str:
     for (label, (fmr, fnmr)), colour in zip(curves.items(), SERIES, strict=False):
         shown = (fmr > 0) & (fnmr > 0)
         axes.plot(
-            fmr[shown], fnmr[shown], color=colour, linewidth=2, drawstyle="steps-post", label=label
+            fmr[shown],
+            fnmr[shown],
+            color=colour,
+            linewidth=2,
+            drawstyle="steps-post",
+            label=plain(label),
         )
         smallest = min(smallest, *(float(rates[rates > 0].min()) for rates in (fmr, fnmr)))
     axes.plot([smallest, 1], [smallest, 1], color="#CCCCCC", linewidth=1, zorder=0)
@@ -114,6 +119,11 @@ def seconds(stages: Mapping[str, float]) -> str:
     axes.set(xlabel="seconds", xlim=(0, max(stages.values()) * 1.15))
     axes.tick_params(axis="y", length=0)
     return svg_of(figure)
+
+
+def plain(text: str) -> str:
+    """A name from outside, in which a dollar sign is no beginning of a formula."""
+    return text.replace("$", r"\$")
 
 
 def figure_of(width: float, height: float) -> tuple[Figure, Axes]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from mien.evaluation.contract import GallerySize, Group, Interval, SearchPoint
-from mien.report.charts import BLACK, BLUE, GREY, ORANGE, figure_of, panels_of, svg_of
+from mien.report.charts import BLACK, BLUE, GREY, ORANGE, figure_of, panels_of, plain, svg_of
 
 GROUP_LIMIT = 40
 """More rows than this are a table, not a picture."""
@@ -90,7 +90,7 @@ def groups(found: Sequence[Group]) -> str:
     fnmr = {group.group: (group.fnmr, group.fnmr_interval95) for group in shown}
     _dots(panels[0], rows, fmr, ORANGE, "false match rate")
     _dots(panels[1], rows, fnmr, BLUE, "false non-match rate")
-    panels[0].set_yticks(list(rows.values()), list(rows))
+    panels[0].set_yticks(list(rows.values()), [plain(name) for name in rows])
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     return svg_of(figure)
 
