@@ -57,7 +57,7 @@ def uncalibrated(folder: Path, seed: int = 0) -> Bundle:
     return seal(draft(seed), folder)
 
 
-def calibrated(folder: Path, seed: int = 0, people: int = 20, shots: int = 6) -> Bundle:
+def calibrated(folder: Path, seed: int = 0, people: int = 40, shots: int = 6) -> Bundle:
     """Calibrated on generated people numbered from 1000."""
     bundle = uncalibrated(folder, seed)
     crops = np.stack([picture(1000 + p, s) for p in range(people) for s in range(shots)])
@@ -67,14 +67,14 @@ def calibrated(folder: Path, seed: int = 0, people: int = 20, shots: int = 6) ->
     return calibrate(bundle, measured, card="# projection, calibrated\n")
 
 
-def altered(source: Path, folder: Path, spec: InputSpec = SPEC, **files: bytes) -> Path:
+def altered(source: Path, folder: Path, **files: bytes) -> Path:
     """A copy with other files, named with _ for the dot, and a manifest that fits them."""
     shutil.copytree(source, folder)
     manifest = read_manifest(folder)
     for name, content in {key.replace("_", "."): value for key, value in files.items()}.items():
         (folder / name).write_bytes(content)
         manifest = manifest.changed(files=manifest.files | {name: digest(content)})
-    own = fingerprint(manifest.files["model.onnx"], spec)
+    own = fingerprint(manifest.files["model.onnx"], manifest.input)
     (folder / "manifest.json").write_bytes(manifest.changed(fingerprint=own).to_bytes())
     return folder
 

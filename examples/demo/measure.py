@@ -1,5 +1,6 @@
 """The demo's questions: to the server by gRPC, and to two older methods in memory."""
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from sklearn.decomposition import PCA
 
 from mien.client import Client
 from mien.dataset import Person, read
+from mien.matching.decision import TargetFMR, TargetFPIR, best_of
 from mien.matching.metrics import Comparisons, Vectors
 from mien.model.bundle import load
 from mien.model.pipeline import Pipeline
+from mien.v1.decision_pb2 import AppliedDecision
 from mien.v1.embedding_pb2 import VerifyResponse
 from mien.v1.match_pb2 import IdentifyResponse
 
@@ -50,9 +53,8 @@ class Verification:
     """Every probe against every enrolled picture, and what was decided by."""
 
     pairs: list[Pair]
-    threshold: float
-    expected_fmr: float
-    expected_fmr_upper95: float
+    asked: float
+    applied: AppliedDecision
 
     @property
     def comparisons(self) -> Comparisons:
@@ -61,13 +63,13 @@ class Verification:
 
 @dataclass(frozen=True)
 class Identification:
-    """Every probe and every stranger against the gallery."""
+    """Every probe and every stranger against the gallery, and what was decided by."""
 
     rank1: float
     fnir: float
     fpir: float
-    expected_fpir: float
-    expected_fpir_upper95: float
+    asked: float
+    applied: AppliedDecision
     searches: int
 
 
@@ -76,13 +78,14 @@ def pictures(people: Sequence[Person]) -> list[Picture]:
 
 
 def verify(
-    client: Client, probes: Sequence[Picture], references: Sequence[Picture]
+    client: Client, probes: Sequence[Picture], references: Sequence[Picture], target_fmr: float
 ) -> Verification:
-    """Call Verify for every probe and every reference, decided at the server's default FMR."""
+    """Call Verify for every probe and every reference, decided at an FMR."""
 
     def ask(pair: tuple[Picture, Picture]) -> VerifyResponse:
         probe, reference = pair
-        return client.verify(probe.path.read_bytes(), reference.path.read_bytes())
+        a, b = probe.path.read_bytes(), reference.path.read_bytes()
+        return client.verify(a, b, TargetFMR(target_fmr))
 
     asked = list(product(probes, references))
     with ThreadPoolExecutor(CALLERS) as callers:
@@ -90,17 +93,29 @@ def verify(
     pairs = [
         Pair(*pair, answer.score.similarity) for pair, answer in zip(asked, answers, strict=True)
     ]
-    applied = answers[0].applied
-    return Verification(pairs, applied.threshold, applied.fmr, applied.fmr_upper95)
+    return Verification(pairs, target_fmr, answers[0].applied)
+
+
+def strictest_fpir(folder: Path, subjects: int, samples_per_subject: int) -> float:
+    """The smallest FPIR that a bundle's calibration supports, rounded up to two decimals."""
+    calibration = load(folder).calibration
+    assert calibration
+    curve = calibration.curve_for(samples_per_subject)
+    chances = subjects * calibration.chances(samples_per_subject)
+    return math.ceil(100 * best_of(curve.smallest_supported_fmr, chances)) / 100
 
 
 def identify(
-    client: Client, gallery: str, probes: Sequence[Picture], strangers: Sequence[Picture]
+    client: Client,
+    gallery: str,
+    probes: Sequence[Picture],
+    strangers: Sequence[Picture],
+    target_fpir: float,
 ) -> Identification:
-    """Call Identify for everybody, decided at the server's default FPIR."""
+    """Call Identify for everybody, decided at an FPIR."""
 
     def ask(picture: Picture) -> IdentifyResponse:
-        return client.identify(gallery, picture.path.read_bytes())
+        return client.identify(gallery, picture.path.read_bytes(), TargetFPIR(target_fpir))
 
     with ThreadPoolExecutor(CALLERS) as callers:
         mated = list(callers.map(ask, probes))
@@ -115,8 +130,8 @@ def identify(
         rank1=float(np.mean(first)),
         fnir=1 - float(np.mean(accepted)),
         fpir=float(np.mean([answer.faces[0].identified for answer in non_mated])),
-        expected_fpir=non_mated[0].applied.fpir_at_n,
-        expected_fpir_upper95=non_mated[0].applied.fpir_upper95,
+        asked=target_fpir,
+        applied=non_mated[0].applied,
         searches=len(probes) + len(strangers),
     )
 

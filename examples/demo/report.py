@@ -49,7 +49,7 @@ class Findings:
 def summary(found: Findings) -> dict[str, Any]:
     """`summary.json`. Rates are shares in [0, 1], times are seconds."""
     compared = found.verification.comparisons
-    threshold = found.verification.threshold
+    verified, identified = found.verification.applied, found.identification.applied
     return {
         "train_people": found.train_people,
         "calibration_people": found.held_out_people,
@@ -59,17 +59,26 @@ def summary(found: Findings) -> dict[str, Any]:
             "impostor": len(compared.impostor),
             "eer": compared.eer(),
             "fnmr_at_fmr_1e-2": compared.fnmr_at_fmr(0.01),
-            "threshold": threshold,
-            "expected_fmr": found.verification.expected_fmr,
-            "expected_fmr_upper95": found.verification.expected_fmr_upper95,
-            "fmr": compared.fmr(threshold),
-            "fnmr": compared.fnmr(threshold),
+            "target_fmr": found.verification.asked,
+            "threshold": verified.threshold,
+            "expected_fmr": verified.fmr,
+            "expected_fmr_lower95": verified.fmr_lower95,
+            "expected_fmr_upper95": verified.fmr_upper95,
+            "fmr": compared.fmr(verified.threshold),
+            "expected_fnmr": verified.fnmr,
+            "expected_fnmr_lower95": verified.fnmr_lower95,
+            "expected_fnmr_upper95": verified.fnmr_upper95,
+            "fnmr": compared.fnmr(verified.threshold),
         },
         "identification": {
             "searches": found.identification.searches,
             "rank1": found.identification.rank1,
-            "expected_fpir": found.identification.expected_fpir,
-            "expected_fpir_upper95": found.identification.expected_fpir_upper95,
+            "target_fpir": found.identification.asked,
+            "threshold": identified.threshold,
+            "samples_per_subject": identified.samples_per_subject,
+            "expected_fpir": identified.fpir_at_n,
+            "expected_fpir_lower95": identified.fpir_lower95,
+            "expected_fpir_upper95": identified.fpir_upper95,
             "fpir": found.identification.fpir,
             "fnir": found.identification.fnir,
         },
@@ -86,23 +95,25 @@ def summary(found: Findings) -> dict[str, Any]:
 
 def table(found: Findings) -> str:
     """The closing table of the terminal."""
-    compared = found.verification.comparisons
-    identification = found.identification
-    threshold = found.verification.threshold
+    known = summary(found)
+    verification, identification = known["verification"], known["identification"]
     rows = [
         ("equal error rate, people never seen", ""),
         *((f"  {name}", percent(method.eer())) for name, method in found.methods.items()),
         ("verification (1:1)", ""),
-        ("  FNMR at FMR 1 %", percent(compared.fnmr_at_fmr(0.01))),
-        ("  FMR expected by the calibration", percent(found.verification.expected_fmr)),
-        ("    and at most (95 %)", percent(found.verification.expected_fmr_upper95)),
-        ("  FMR measured", percent(compared.fmr(threshold))),
+        ("  FNMR at FMR 1 %", percent(verification["fnmr_at_fmr_1e-2"])),
+        ("  FMR asked for", percent(verification["target_fmr"])),
+        ("    expected by the calibration", percent(verification["expected_fmr"])),
+        ("    and at most (95 %)", percent(verification["expected_fmr_upper95"])),
+        ("  FMR measured", percent(verification["fmr"])),
+        ("  FNMR measured", percent(verification["fnmr"])),
         ("identification (1:N)", ""),
-        ("  right person first (rank 1)", percent(identification.rank1)),
-        ("  FPIR expected by the calibration", percent(identification.expected_fpir)),
-        ("    and at most (95 %)", percent(identification.expected_fpir_upper95)),
-        ("  FPIR measured on strangers", percent(identification.fpir)),
-        ("  FNIR at the same threshold", percent(identification.fnir)),
+        ("  right person first (rank 1)", percent(identification["rank1"])),
+        ("  FPIR asked for", percent(identification["target_fpir"])),
+        ("    expected by the calibration", percent(identification["expected_fpir"])),
+        ("    and at most (95 %)", percent(identification["expected_fpir_upper95"])),
+        ("  FPIR measured on strangers", percent(identification["fpir"])),
+        ("  FNIR at the same threshold", percent(identification["fnir"])),
         ("calls over gRPC", f"{found.rpcs:,}"),
         *((f"seconds to {stage}", f"{value:.1f}") for stage, value in found.seconds.items()),
     ]
@@ -117,7 +128,7 @@ def page(found: Findings) -> str:
         title="mien: ten people it had never seen",
         found=found,
         summary=summary(found),
-        histogram=charts.histogram(verification.comparisons, verification.threshold),
+        histogram=charts.histogram(verification.comparisons, verification.applied.threshold),
         det=charts.det(found.methods),
         bars=_eer_bars(found),
         timings=charts.seconds(found.seconds),
@@ -138,7 +149,7 @@ def _eer_bars(found: Findings) -> str:
 
 def _examples(verification: Verification) -> list[dict[str, Any]]:
     """The most telling pairs of each outcome: the least alike genuine ones, and so on."""
-    threshold = verification.threshold
+    threshold = verification.applied.threshold
     ranked = sorted(verification.pairs, key=lambda pair: pair.similarity)
     genuine = [pair for pair in ranked if pair.genuine]
     impostor = [pair for pair in reversed(ranked) if not pair.genuine]

@@ -1,4 +1,4 @@
-"""`mien bundle` as a person types it: real processes, and every bad bundle refused in a sentence."""
+"""`mien bundle` as a person types it: real processes; a bad bundle is refused in a sentence."""
 
 import json
 import re
@@ -182,6 +182,7 @@ def test_a_bad_bundle_is_told_of_in_json_too(bundle: Bundle, tmp_path: Path) -> 
 
 
 def test_inspect_tells_a_newcomer_what_is_in_a_bundle(bundle: Bundle) -> None:
+    assert bundle.calibration
     printed = run("mien", "bundle", "inspect", bundle.folder).stdout
     for told in (
         "projection-0",
@@ -191,9 +192,9 @@ def test_inspect_tells_a_newcomer_what_is_in_a_bundle(bundle: Bundle) -> None:
         "RGB crops of 48×48, scaled only, not aligned",
         "unit vectors of 16 numbers, computed in float32",
         f"{bundle.network.stat().st_size:,} bytes",
-        "20 people",
-        "at an FMR of",
-        "made                 by code",
+        f"{bundle.calibration.identities} people, for an FMR of 0.0038 and above",
+        "with 1 sample, at an FMR of",
+        "made                   by code",
     ):
         assert told in printed, told
 
@@ -203,8 +204,9 @@ def test_inspect_says_the_same_in_json(bundle: Bundle) -> None:
     assert told["fingerprint"] == bundle.manifest.fingerprint
     assert told["crop"] == {"height": 48, "width": 48}
     assert told["bytes"]["model.onnx"] == bundle.network.stat().st_size
-    assert told["calibration"]["identities"] == 20
-    first = told["calibration"]["operating_points"][0]
+    assert bundle.calibration
+    assert told["calibration"]["identities"] == bundle.calibration.identities
+    first = told["calibration"]["curves"][0]["operating_points"][0]
     assert first["target_fmr"] == 0.1
     assert first["fmr"] <= 0.1
     assert told["provenance"] == {"made": "by code"}

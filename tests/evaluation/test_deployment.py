@@ -22,7 +22,10 @@ def test_a_rate_that_is_not_supported_gives_way_to_the_next(bundle: Bundle) -> N
     assert bundle.calibration is not None
     found = []
     for smallest in (0.0005, 0.005, 0.05, 0.5):
-        coarse = bundle.calibration.model_copy(update={"smallest_supported_fmr": smallest})
+        pictures = bundle.calibration.pictures.model_copy(
+            update={"smallest_supported_fmr": smallest}
+        )
+        coarse = bundle.calibration.model_copy(update={"curves": [pictures]})
         deployment = deploy(coarse, None)
         found.append(None if deployment is None else deployment.target_fmr)
     assert found == [1e-3, 1e-2, 1e-1, None]
@@ -44,17 +47,18 @@ def test_the_formula_needs_a_calibration(bundle: Bundle) -> None:
     plain, measured = deploy(None, 0.5), deploy(bundle.calibration, 0.5)
     assert plain is not None
     assert measured is not None
-    assert expected_fpir(plain, 10) is None
-    assert measured.decision.measured is not None
-    fmr = measured.decision.measured.fmr
-    assert expected_fpir(measured, 10) == pytest.approx(1 - (1 - fmr) ** 10)
-    assert expected_fpir(measured, 1) == pytest.approx(fmr)
+    assert expected_fpir(plain, 10, 1) is None
+    assert bundle.calibration is not None
+    for samples in (1, 2, 40):
+        fmr = bundle.calibration.curve_for(samples).at_threshold(0.5).fmr
+        chances = 10 * bundle.calibration.chances(samples)
+        assert expected_fpir(measured, 10, samples) == pytest.approx(1 - (1 - fmr) ** chances)
 
 
 def test_the_least_error_is_of_both_kinds_together(bundle: Bundle) -> None:
     assert least_error_threshold(None) is None
     assert bundle.calibration is not None
     threshold = least_error_threshold(bundle.calibration)
-    sums = {point.threshold: point.fmr + point.fnmr for point in bundle.calibration.curve}
+    sums = {point.threshold: point.fmr + point.fnmr for point in bundle.calibration.pictures.points}
     assert threshold in sums
     assert all(sums[threshold] <= value for value in sums.values())

@@ -97,7 +97,9 @@ def test_view_1_is_decided_where_the_calibration_errs_least(
 ) -> None:
     values, same = similarities(bundle, view1.read_text().splitlines()[1:])
     assert bundle.calibration is not None
-    errors = {point.fmr + point.fnmr: point.threshold for point in bundle.calibration.curve}
+    errors = {
+        point.fmr + point.fnmr: point.threshold for point in bundle.calibration.pictures.points
+    }
     threshold = errors[min(errors)]
     found = made.evaluated(bundle.folder, images, "--pairs", view1)["lfw"]
     assert found["thresholds"] == [threshold]

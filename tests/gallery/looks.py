@@ -38,6 +38,18 @@ def scan(people: dict[str, Vectors], probes: Vectors, limit: int) -> list[tuple[
     return sorted(best.items(), key=lambda item: -item[1])[:limit]
 
 
+def scan_means(people: dict[str, Vectors], probes: Vectors, limit: int) -> list[tuple[str, float]]:
+    """The same by "mean": the average over every pair of a sample and a probe, one at a time."""
+    mean = {
+        subject_id: sum(
+            float(sample.astype(np.float64) @ probe) for sample in vectors for probe in probes
+        )
+        / (len(vectors) * len(probes))
+        for subject_id, vectors in people.items()
+    }
+    return sorted(mean.items(), key=lambda item: -item[1])[:limit]
+
+
 def assert_same(matches: tuple[Match, ...], expected: list[tuple[str, float]]) -> None:
     """Same subjects in the same order, similarities equal but for rounding."""
     assert [match.subject_id for match in matches] == [subject_id for subject_id, _ in expected]

@@ -131,6 +131,13 @@ def test_a_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
         calibrate(bundles.uncalibrated(tmp_path / "b"), foreign, card="")
 
 
+def test_a_calibration_of_an_older_mien_is_refused_with_what_to_do(copy: Path) -> None:
+    older = json.dumps({"calibration_id": "a", "identities": 20, "curve": []}).encode()
+    folder = bundles.altered(copy, copy.with_name("older"), calibration_json=older)
+    with pytest.raises(BundleInvalid, match=r"older mien.*export the bundle again"):
+        load(folder)
+
+
 def test_a_manifest_cannot_name_files_outside_the_bundle(copy: Path) -> None:
     manifest = read_manifest(copy)
     escaped = manifest.changed(files=manifest.files | {"../secret": "0" * 64})

@@ -26,15 +26,15 @@ def test_every_supported_rate_has_a_row_with_what_the_curve_says() -> None:
     measured = calibration()
     text = Card("faces", "CC0-1.0", [], measured).text()
     rows = re.findall(r"^\| ([0-9.e-]+) \| ([0-9.-]+) \|", text, re.M)
-    assert [rate for rate, _ in rows] == [f"{rate:.2g}" for rate in supported(measured)]
-    points = operating_points(measured)
+    points = [each for curve in measured.curves for each in operating_points(curve)]
+    assert [rate for rate, _ in rows] == [f"{rate:.2g}" for rate, _ in points]
     assert [threshold for _, threshold in rows] == [f"{p.threshold:.4f}" for _, p in points]
     assert all(point.fmr <= rate for rate, point in points)
 
 
 def test_the_last_row_is_the_smallest_rate_that_is_supported() -> None:
     measured = calibration()
-    rates = supported(measured)
+    rates = supported(measured.pictures)
     assert rates[-1] == measured.smallest_supported_fmr
     assert rates == sorted(rates, reverse=True)
     assert set(rates[:-1]) == {rate for rate in RATES if rate > measured.smallest_supported_fmr}

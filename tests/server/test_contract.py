@@ -1,13 +1,20 @@
 """Every call, with its success and each refusal that it can give, over a real socket."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mien import errors
 from mien.client import Client
-from mien.matching.decision import RawThreshold, TargetFMR, TargetFPIR
-from mien.model.bundle import Bundle
+from mien.matching.decision import RawThreshold, TargetFMR, TargetFPIR, one_of
+from mien.matching.fusion import Rule
+from mien.model.bundle import Bundle, load
 from mien.model.pipeline import Pipeline
+from mien.model.sealing import calibrate
+from mien.server.server import Server
+from mien.server.settings import Settings
 from mien.v1.probe_pb2 import Embedding, SubjectRef
 from mien.v1.reason_pb2 import REASON_IMAGE_TOO_LARGE, REASON_IMAGE_UNDECODABLE
 from tests.bundles import DIM
@@ -24,6 +31,14 @@ def broken(good: Embedding, **changes: object) -> Embedding:
     for name, value in changes.items():
         setattr(copy, name, value)
     return copy
+
+
+def with_rule(bundle: Bundle, rule: Rule, out: Path) -> Path:
+    """A copy of a bundle as if `rule` were what its calibration preferred."""
+    assert bundle.calibration
+    copied = load(Path(shutil.copytree(bundle.folder, out)))
+    calibrate(copied, bundle.calibration.model_copy(update={"fusion": rule}), card="")
+    return out
 
 
 @pytest.fixture
@@ -68,16 +83,32 @@ class TestVerify:
     def test_the_answer_says_what_it_stands_for(self, client: Client, bundle: Bundle) -> None:
         response = client.verify(encoded(1, 0), encoded(1, 1), TargetFMR(0.02))
         assert bundle.calibration
-        point = bundle.calibration.at_fmr(0.02)
-        assert response.applied.threshold == np.float32(point.threshold)
-        assert response.applied.fmr == point.fmr <= 0.02
-        assert response.applied.fmr_upper95 == point.fmr_upper95
-        assert response.applied.identities == 20
-        assert response.applied.impostor_comparisons == bundle.calibration.impostor_comparisons
-        assert response.applied.calibration_id == bundle.calibration.calibration_id
-        assert response.score.HasField("expected_fmr")
-        assert response.applied.n == 1
-        assert response.applied.fpir_at_n == pytest.approx(point.fmr)
+        curve = bundle.calibration.pictures
+        point, applied = curve.at_fmr(0.02), response.applied
+        assert applied.threshold == np.float32(point.threshold)
+        assert applied.fmr == point.fmr <= 0.02
+        assert (applied.fmr_lower95, applied.fmr_upper95) == (point.fmr_lower95, point.fmr_upper95)
+        assert applied.fnmr == point.fnmr
+        assert applied.fnmr_lower95 == point.fnmr_lower95
+        assert applied.fnmr_upper95 == point.fnmr_upper95
+        assert applied.identities == 40
+        assert applied.impostor_comparisons == curve.impostor_comparisons
+        assert applied.calibration_id == bundle.calibration.calibration_id
+        assert (applied.n, applied.samples_per_subject) == (1, 1)
+        assert applied.fpir_at_n == pytest.approx(point.fmr)
+        assert applied.fpir_lower95 == pytest.approx(point.fmr_lower95)
+        assert applied.fpir_upper95 == pytest.approx(point.fmr_upper95)
+
+    def test_the_score_says_what_it_is_worth(self, client: Client, bundle: Bundle) -> None:
+        assert bundle.calibration
+        curve = bundle.calibration.pictures
+        same = client.verify(encoded(1, 0), encoded(1, 1)).score
+        different = client.verify(encoded(1, 0), encoded(2, 0)).score
+        for score in (same, different):
+            assert score.expected_fmr == curve.at_threshold(score.similarity).fmr
+            assert score.expected_fnmr == curve.fnmr_at(score.similarity)
+            assert score.log10_lr == curve.at_threshold(score.similarity).log10_lr
+        assert different.log10_lr < 0 < same.log10_lr
 
     def test_the_default_is_an_fmr_of_one_percent(self, client: Client) -> None:
         default = client.verify(encoded(1, 0), encoded(1, 1))
@@ -89,26 +120,42 @@ class TestVerify:
         assert not client.verify(a, b, RawThreshold(1)).match
 
     def test_pictures_vectors_and_subjects_give_the_same_answer(
-        self, client: Client, gallery: str
+        self, client: Client, bundle: Bundle, gallery: str
     ) -> None:
         picture = client.verify(encoded(1, 0), encoded(1, 7)).score.similarity
         vector = client.verify(embedding(client, 1), encoded(1, 7)).score.similarity
         assert vector == pytest.approx(picture, abs=1e-6)
         subject = SubjectRef(gallery_id=gallery, subject_id="person-1")
-        best = max(
+        each = [
             client.verify(encoded(1, shot), encoded(1, 7)).score.similarity for shot in range(3)
-        )
+        ]
+        assert bundle.calibration
+        fused = max(each) if bundle.calibration.fusion == "max" else np.mean(each)
         found = client.verify(subject, encoded(1, 7))
-        assert found.score.similarity == pytest.approx(best, abs=1e-6)
+        assert found.score.similarity == pytest.approx(fused, abs=1e-6)
+        assert client.verify(encoded(1, 7), subject) == found
 
-    def test_the_best_of_several_samples_must_be_more_alike(
-        self, client: Client, gallery: str
+    def test_a_subject_is_decided_by_the_curve_of_its_samples(
+        self, client: Client, bundle: Bundle, gallery: str
     ) -> None:
         subject = SubjectRef(gallery_id=gallery, subject_id="person-1")
-        one = client.verify(encoded(1, 0), encoded(1, 7), TargetFMR(0.05)).applied
-        three = client.verify(subject, encoded(1, 7), TargetFMR(0.05)).applied
-        assert (one.n, three.n) == (1, 3)
-        assert three.threshold > one.threshold
+        response = client.verify(subject, encoded(1, 7), TargetFMR(0.05))
+        assert bundle.calibration
+        curve = bundle.calibration.curve_for(3)
+        assert response.applied.threshold == np.float32(curve.at_fmr(0.05).threshold)
+        assert (response.applied.n, response.applied.samples_per_subject) == (1, curve.samples)
+        assert response.applied.fpir_at_n == pytest.approx(curve.at_fmr(0.05).fmr)
+        measured = curve.at_threshold(response.score.similarity)
+        assert response.score.log10_lr == measured.log10_lr
+
+    def test_every_sample_of_a_subject_that_is_the_probe_is_another_chance(
+        self, client: Client, gallery: str
+    ) -> None:
+        one, other = (SubjectRef(gallery_id=gallery, subject_id=f"person-{p}") for p in (1, 2))
+        alone = client.verify(encoded(1, 0), other, TargetFMR(0.05)).applied
+        three = client.verify(one, other, TargetFMR(0.05)).applied
+        assert (alone.n, three.n) == (1, 3)
+        assert three.threshold > alone.threshold
         assert three.fpir_at_n <= 0.05
 
     def test_an_identical_picture_is_never_more_than_wholly_alike(self, client: Client) -> None:
@@ -120,7 +167,7 @@ class TestVerify:
             client.verify(encoded(1, 0), encoded(1, 1), TargetFMR(rate))
 
     def test_a_rate_beyond_the_calibration_is_refused(self, client: Client) -> None:
-        with pytest.raises(errors.UnsupportedOperatingPoint, match=r"supports 0\.00"):
+        with pytest.raises(errors.UnsupportedOperatingPoint, match="more held-out identities"):
             client.verify(encoded(1, 0), encoded(1, 1), TargetFMR(1e-6))
 
     def test_a_picture_that_is_none_is_refused(self, client: Client) -> None:
@@ -172,16 +219,54 @@ class TestIdentify:
         assert not face.identified
         assert not any(candidate.accepted for candidate in face.candidates)
 
-    def test_the_threshold_follows_the_number_of_samples(
+    def test_the_threshold_follows_the_number_of_subjects(
         self, client: Client, gallery: str
     ) -> None:
         five = client.identify(gallery, encoded(1, 9), TargetFPIR(0.1)).applied
         for person in range(5, 20):
-            client.enroll(gallery, f"person-{person}", encoded(person, 0))
+            for shot in range(3):
+                client.enroll(gallery, f"person-{person}", encoded(person, shot))
         twenty = client.identify(gallery, encoded(1, 9), TargetFPIR(0.1)).applied
-        assert (five.n, twenty.n) == (15, 30)
+        assert (five.n, twenty.n) == (5, 20)
+        assert five.samples_per_subject == twenty.samples_per_subject
         assert twenty.threshold > five.threshold
         assert max(five.fpir_at_n, twenty.fpir_at_n) <= 0.1
+
+    def test_more_samples_of_a_subject_are_no_more_subjects(
+        self, client: Client, bundle: Bundle, gallery: str
+    ) -> None:
+        for person in range(5):
+            client.enroll(gallery, f"person-{person}", encoded(person, 3))
+        applied = client.identify(gallery, encoded(1, 9), TargetFPIR(0.1)).applied
+        assert bundle.calibration
+        curve = bundle.calibration.curve_for(4)
+        assert (applied.n, applied.samples_per_subject) == (5, 4)
+        assert applied.threshold == np.float32(curve.at_fmr(one_of(0.1, 5)).threshold)
+
+    @pytest.mark.parametrize("rule", ["max", "mean"])
+    def test_candidates_are_as_alike_as_the_calibrated_rule_says(
+        self, bundle: Bundle, tmp_path: Path, rule: Rule
+    ) -> None:
+        folder = with_rule(bundle, rule, tmp_path / "bundle")
+        with (
+            Server(Settings(folder, tmp_path / "data", port=0)) as server,
+            Client(f"127.0.0.1:{server.port}") as client,
+        ):
+            client.create_gallery("g")
+            for person in range(3):
+                for shot in range(3):
+                    client.enroll("g", f"person-{person}", encoded(person, shot))
+            probe, by_hand = encoded(1, 9), RawThreshold(0)
+            for candidate in client.identify("g", probe).faces[0].candidates:
+                person = int(candidate.subject_id[-1])
+                pictures = [encoded(person, shot) for shot in range(3)]
+                each = [client.verify(p, probe, by_hand).score.similarity for p in pictures]
+                fused = {"max": np.max, "mean": np.mean}[rule](each)
+                assert candidate.score.similarity == pytest.approx(fused, abs=1e-6)
+                subject = SubjectRef(gallery_id="g", subject_id=candidate.subject_id)
+                verified = client.verify(subject, probe, by_hand).score
+                assert verified.similarity == pytest.approx(candidate.score.similarity, abs=1e-6)
+            assert client.model().fusion == rule
 
     def test_no_more_candidates_than_asked_for(self, client: Client, gallery: str) -> None:
         assert len(client.identify(gallery, encoded(1, 9), candidates=2).faces[0].candidates) == 2
@@ -295,3 +380,6 @@ class TestModel:
         assert model.calibrated
         assert bundle.calibration
         assert model.smallest_supported_fmr == bundle.calibration.smallest_supported_fmr
+        assert model.smallest_supported_fmr == 3 / (40 * 39 / 2)
+        assert model.calibration_identities == 40
+        assert model.fusion == bundle.calibration.fusion

@@ -68,8 +68,8 @@ def test_it_is_calibrated_on_the_people_held_out_of_learning(run: Path, sealed: 
     calibration = sealed.bundle.calibration
     assert calibration
     assert calibration.identities == len(load_run(run).validation_people) == 3
-    assert calibration.genuine_comparisons == 3 * 6
-    assert calibration.impostor_comparisons == 3 * 16
+    assert calibration.pictures.genuine_comparisons == 3 * 6
+    assert calibration.pictures.impostor_comparisons == 3 * 16
 
 
 def test_the_bundle_tells_where_it_comes_from(sealed: Export) -> None:

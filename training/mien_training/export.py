@@ -12,8 +12,8 @@ import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
 from mien.errors import BundleInvalid, DatasetInvalid
-from mien.matching.calibration import Calibration
 from mien.matching.calibration import calibrate as measure
+from mien.matching.curve import Curve
 from mien.matching.metrics import Comparisons, Vectors, cross_compare
 from mien.model import sealing
 from mien.model.bundle import Bundle, load
@@ -190,7 +190,10 @@ def _calibrate(
     costs: tuple[Cost, ...] = ()
     if in_float32 is not None:
         before, after = (cross_compare(v, held_out.labels) for v in (in_float32, vectors))
-        costs = (Cost(None, before.eer(), after.eer()), *_fnmr_costs(before, after, calibration))
+        costs = (
+            Cost(None, before.eer(), after.eer()),
+            *_fnmr_costs(before, after, calibration.pictures),
+        )
     card = replace(
         _card(run, Label(manifest.name, manifest.license)), calibration=calibration, costs=costs
     )
@@ -198,10 +201,8 @@ def _calibrate(
     return costs
 
 
-def _fnmr_costs(
-    before: Comparisons, after: Comparisons, calibration: Calibration
-) -> Iterator[Cost]:
-    for rate in supported(calibration):
+def _fnmr_costs(before: Comparisons, after: Comparisons, curve: Curve) -> Iterator[Cost]:
+    for rate in supported(curve):
         yield Cost(rate, before.fnmr_at_fmr(rate), after.fnmr_at_fmr(rate))
 
 

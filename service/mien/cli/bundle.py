@@ -87,12 +87,10 @@ def _table(told: Mapping[str, Any]) -> Iterator[str]:
         ("calibration", _calibrated(calibration)),
     ]
     yield from (f"{name:<22} {value}" for name, value in rows)
-    if calibration:
-        yield f"  {'at an FMR of':<20} {'threshold':>9} {'FNMR':>8}"
-        for point in calibration["operating_points"]:
-            yield f"  {point['target_fmr']:<20.2g} {point['threshold']:>9.4f} {point['fnmr']:>8.2%}"
+    for curve in calibration["curves"] if calibration else ():
+        yield from _points(curve)
     yield "provenance"
-    yield from (f"  {name:<20} {_short(value)}" for name, value in told["provenance"].items())
+    yield from (f"  {name:<22} {_short(value)}" for name, value in told["provenance"].items())
 
 
 def _aligned(alignment: str) -> str:
@@ -103,10 +101,23 @@ def _calibrated(calibration: Mapping[str, Any] | None) -> str:
     if calibration is None:
         return "none: it can promise no error rate"
     return (
-        f"{calibration['identities']} people, {calibration['genuine_comparisons']:,} genuine and "
-        f"{calibration['impostor_comparisons']:,} impostor comparisons; an FMR of "
-        f"{calibration['smallest_supported_fmr']:.2g} and above"
+        f"{calibration['identities']} people, for an FMR of "
+        f"{calibration['smallest_supported_fmr']:.2g} and above; of several samples of a subject "
+        f"the {calibration['fusion']} decides"
     )
+
+
+def _points(curve: Mapping[str, Any]) -> Iterator[str]:
+    """The errors that somebody may choose between, for subjects of so many samples."""
+    of_samples = (
+        f"with {curve['samples']} sample{'s' if curve['samples'] > 1 else ''}, at an FMR of"
+    )
+    yield f"  {of_samples:<32} {'threshold':>9} {'FNMR':>8}   95 % interval"
+    for point in curve["operating_points"]:
+        yield (
+            f"  {point['target_fmr']:<32.2g} {point['threshold']:>9.4f} {point['fnmr']:>8.2%}   "
+            f"{point['fnmr_lower95']:.2%} to {point['fnmr_upper95']:.2%}"
+        )
 
 
 def _short(value: str) -> str:

@@ -40,7 +40,7 @@ def describe(applied: "AppliedDecision") -> str:
     )
     return (
         f"{clause} (FMR {applied.fmr:.2g}, at most {applied.fmr_upper95:.2g} with 95 % "
-        f"confidence{of_many})"
+        f"confidence{of_many}; measured on {applied.identities} people)"
     )
 
 

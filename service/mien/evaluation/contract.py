@@ -147,6 +147,7 @@ class GallerySize(Section):
 class Identification(Section):
     """Open-set search: some people are enrolled, the others are strangers."""
 
+    fusion: Literal["max", "mean"]
     enrolled_people: int
     enrolled_samples: int
     strangers: int

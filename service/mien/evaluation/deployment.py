@@ -43,10 +43,15 @@ def least_error_threshold(calibration: Calibration | None) -> float | None:
     """Where the calibration has the least FMR + FNMR; None without one."""
     if calibration is None:
         return None
-    return min(calibration.curve, key=lambda point: point.fmr + point.fnmr).threshold
+    points = calibration.pictures.points
+    return min(points, key=lambda point: point.fmr + point.fnmr).threshold
 
 
-def expected_fpir(deployment: Deployment, samples: int) -> float | None:
-    """1-(1-FMR)^N of a search of N samples, with the calibration's FMR; None without one."""
-    measured = deployment.decision.measured
-    return None if measured is None else best_of(measured.fmr, samples)
+def expected_fpir(deployment: Deployment, subjects: int, samples: int) -> float | None:
+    """1-(1-FMR)^N of a search of so many subjects of so many samples each.
+
+    FMR and N are those of the calibration's curve for such subjects; None without a calibration.
+    """
+    threshold = RawThreshold(deployment.threshold)
+    search = decide(threshold, deployment.decision.calibration, subjects, samples)
+    return None if search.measured is None else best_of(search.measured.fmr, search.chances)

@@ -15,6 +15,7 @@ from mien.evaluation.identification import identification
 from mien.evaluation.measured import Measured, named
 from mien.evaluation.sources import Source, check_people, open_source
 from mien.evaluation.verification import deployed, verification
+from mien.matching.calibration import fusion_of
 from mien.model.bundle import Bundle
 
 
@@ -71,7 +72,11 @@ def _report(
         verification=verification(this.compared),
         deployed=None if deployment is None else deployed(this.compared, deployment),
         lfw=this.lfw,
-        identification=None if source.pairs else identification(samples, deployment, seed),
+        identification=(
+            None
+            if source.pairs
+            else identification(samples, fusion_of(this.bundle.calibration), deployment, seed)
+        ),
         groups=(
             None
             if groups is None or deployment is None

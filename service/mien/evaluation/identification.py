@@ -14,9 +14,6 @@ from mien.matching.enrolment import Enrolment, enrol_split
 from mien.matching.fusion import Rule
 from mien.matching.identification import Searches, by_gallery_size, search
 
-RULE: Rule = "max"
-"""A subject is as alike as the best of its samples, as galleries decide."""
-
 RANKS = 20
 THRESHOLDS = 60
 ANY = -2.0
@@ -24,9 +21,9 @@ ANY = -2.0
 
 
 def identification(
-    samples: Samples, deployment: Deployment | None, seed: int
+    samples: Samples, rule: Rule, deployment: Deployment | None, seed: int
 ) -> Identification | None:
-    """Enrol and search; None if nobody has two pictures.
+    """Enrol and search, a subject's samples fused by `rule`; None if nobody has two pictures.
 
     At most half of the people are enrolled, of those who have more pictures than are enrolled of
     each: half of what people with several have (the median). The gallery's rates by size need a
@@ -35,16 +32,17 @@ def identification(
     enrolment = _enrolment(samples, seed)
     if enrolment is None:
         return None
-    found = search(enrolment, RULE)
+    found = search(enrolment, rule)
     ranks = range(1, min(RANKS, found.subjects) + 1)
     return Identification(
+        fusion=rule,
         enrolled_people=found.subjects,
         enrolled_samples=found.samples,
         strangers=len(np.unique(found.nonmated_people)),
         mated_searches=len(found.mated_people),
         non_mated_searches=len(found.nonmated_people),
         by_threshold=[_point(found, threshold, seed) for threshold in _thresholds(found)],
-        by_gallery_size=[] if deployment is None else _sizes(enrolment, deployment, seed),
+        by_gallery_size=[] if deployment is None else _sizes(enrolment, rule, deployment, seed),
         cmc=found.cmc(len(ranks)),
         cmc_interval95=[_cmc_interval(found, rank, seed) for rank in ranks],
     )
@@ -77,11 +75,13 @@ def _point(found: Searches, threshold: float, seed: int) -> SearchPoint:
     )
 
 
-def _sizes(enrolment: Enrolment, deployment: Deployment, seed: int) -> list[GallerySize]:
+def _sizes(
+    enrolment: Enrolment, rule: Rule, deployment: Deployment, seed: int
+) -> list[GallerySize]:
     """About six sizes, each twice the one before, up to everybody."""
     people = len(np.unique(enrolment.gallery_people))
     sizes = sorted({max(1, people >> halvings) for halvings in range(6)})
-    found = by_gallery_size(enrolment, RULE, deployment.threshold, sizes, seed)
+    found = by_gallery_size(enrolment, rule, deployment.threshold, sizes, seed)
     return [_size(one, deployment, seed) for one in found]
 
 
@@ -94,7 +94,9 @@ def _size(found: matching.GallerySize, deployment: Deployment, seed: int) -> Gal
         fpir=point.fpir,
         fpir_interval95=point.fpir_interval95,
         predicted_fpir=found.predicted_fpir,
-        expected_fpir=expected_fpir(deployment, searches.samples),
+        expected_fpir=expected_fpir(
+            deployment, searches.subjects, searches.samples // searches.subjects
+        ),
         fnir=point.fnir,
         fnir_interval95=point.fnir_interval95,
     )

@@ -107,7 +107,7 @@ def _identified(found: Identification | None) -> Iterator[Row]:
             f"FPIR of a gallery of {size.samples:,} pictures",
             *_with(size.fpir, size.fpir_interval95),
         )
-        yield "  by the calibration, 1-(1-FMR)^N", rate(size.expected_fpir), ""
+        yield "  expected by the calibration", rate(size.expected_fpir), ""
         yield (
             f"FNIR of a gallery of {size.samples:,} pictures",
             *_with(size.fnir, size.fnir_interval95),

@@ -17,6 +17,7 @@ from mien.gallery.index import SampleIndex
 from mien.gallery.lock import DirectoryLock
 from mien.gallery.records import Deletion, Enrolled, Found, GalleryInfo, Match, Sample
 from mien.gallery.store import FILE_NAME, Store
+from mien.matching.fusion import Rule
 from mien.matching.metrics import Vectors
 
 __all__ = ["Deletion", "Enrolled", "Found", "Galleries", "GalleryInfo", "Match", "Sample"]
@@ -134,11 +135,19 @@ class Galleries:
             self._gallery(gallery_id).check_model(model_fingerprint)
             return self._store.vectors(gallery_id, subject_id)
 
-    def search(self, gallery_id: str, probe: Vectors, model_fingerprint: str, limit: int) -> Found:
+    def search(
+        self,
+        gallery_id: str,
+        probe: Vectors,
+        model_fingerprint: str,
+        limit: int,
+        fusion: Rule = "max",
+    ) -> Found:
         """The `limit` subjects most similar to the probe, or all if there are fewer.
 
         `probe` is float32 [D], or [n, D] for n looks of one person, of unit norm. A subject is as
-        similar as its most similar sample is to any of them.
+        similar as its most similar sample is to any of them; by "mean", as all of its samples are
+        on average, which is the similarity to their mean vector, not normalised again.
 
         Raises ModelMismatch, InvalidEmbedding and InvalidRequest (limit below 1).
         """
@@ -147,7 +156,7 @@ class Galleries:
         gallery.check_model(model_fingerprint)
         probes = np.atleast_2d(probe)
         check_vectors(probes, gallery.dim)
-        return gallery.index.search(probes, limit)
+        return gallery.index.search(probes, limit, fusion)
 
     def close(self) -> None:
         """Wait for a change that is under way, then let the directory go."""

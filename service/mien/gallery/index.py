@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.gallery.records import Found, Match
+from mien.matching.fusion import Rule
 from mien.matching.metrics import Vectors
 
 FIRST_FETCH = 4
@@ -54,15 +55,45 @@ class SampleIndex:
         if not self._samples_of[subject_id]:
             del self._samples_of[subject_id]
 
-    def search(self, probes: Vectors, limit: int) -> Found:
+    def search(self, probes: Vectors, limit: int, fusion: Rule = "max") -> Found:
         """The `limit` subjects most similar to float32 [n, D] of one person, or all if fewer.
 
-        A subject is as similar as its most similar sample is to any of the probes.
+        A subject is as similar as its most similar sample is to any of the probes, or by "mean" as
+        all its samples are on average to all the probes.
         """
         with self._lock:
             subjects = len(self._samples_of)
-            matches = self._best(probes, min(limit, subjects)) if subjects else ()
-            return Found(matches, subjects, len(self._names), self._revision)
+            if not subjects:
+                return Found((), 0, 0, 1, self._revision)
+            search = self._best if fusion == "max" else self._by_mean
+            matches = search(probes, min(limit, subjects))
+            counted = self._samples_per_subject(fusion)
+            return Found(matches, subjects, len(self._names), counted, self._revision)
+
+    def _samples_per_subject(self, fusion: Rule) -> int:
+        """With how many samples a subject the rates of a search are not understated.
+
+        The more samples the best is taken of, the oftener it passes a threshold, but less and less
+        so: subjects of their mean number pass oftener than these do. The fewer samples a mean is
+        of, the more it varies.
+        """
+        if fusion == "max":
+            return -(-len(self._names) // len(self._samples_of))
+        return min(self._samples_of.values())
+
+    def _by_mean(self, probes: Vectors, wanted: int) -> tuple[Match, ...]:
+        """Exact, by looking at every sample; a match names the sample that is most similar."""
+        probe = probes.mean(axis=0, keepdims=True, dtype=np.float32)
+        similarities, keys = self._faiss.search(probe, len(self._names))
+        best = self._group(similarities[0], keys[0])
+        sums: dict[str, float] = dict.fromkeys(best, 0.0)
+        for similarity, key in zip(similarities[0].tolist(), keys[0].tolist(), strict=True):
+            sums[self._names[key][0]] += similarity
+        fused = [
+            Match(each.subject_id, each.sample_id, _cosine(sums[name] / self._samples_of[name]))
+            for name, each in best.items()
+        ]
+        return _best_first(fused)[:wanted]
 
     def _best(self, probes: Vectors, wanted: int) -> tuple[Match, ...]:
         # A subject with many samples may fill what is fetched: then more is. Once each probe alone
@@ -83,9 +114,7 @@ class SampleIndex:
         for similarity, key in zip(similarities.tolist(), keys.tolist(), strict=True):
             subject_id, sample_id = self._names[key]
             if subject_id not in best:
-                # Rounding may carry the product of two unit vectors just past 1.
-                cosine = max(-1.0, min(1.0, similarity))
-                best[subject_id] = Match(subject_id, sample_id, cosine)
+                best[subject_id] = Match(subject_id, sample_id, _cosine(similarity))
         return best
 
 
@@ -96,4 +125,13 @@ def _merge(met: list[dict[str, Match]]) -> tuple[Match, ...]:
         known = best.get(match.subject_id)
         if known is None or match.similarity > known.similarity:
             best[match.subject_id] = match
-    return tuple(sorted(best.values(), key=lambda match: (-match.similarity, match.subject_id)))
+    return _best_first(best.values())
+
+
+def _best_first(matches: Iterable[Match]) -> tuple[Match, ...]:
+    return tuple(sorted(matches, key=lambda match: (-match.similarity, match.subject_id)))
+
+
+def _cosine(similarity: float) -> float:
+    """Rounding may carry the product of two unit vectors just past 1."""
+    return max(-1.0, min(1.0, similarity))

@@ -45,7 +45,7 @@ class Deletion:
 
 @dataclass(frozen=True)
 class Match:
-    """A subject, its sample that is most alike, and how alike: a cosine in [-1, 1]."""
+    """A subject, its sample that is most alike, and how alike the subject is, in [-1, 1]."""
 
     subject_id: str
     sample_id: str
@@ -54,9 +54,13 @@ class Match:
 
 @dataclass(frozen=True)
 class Found:
-    """The most alike subjects, best first, of all with `samples` enrolled at `revision`."""
+    """The most alike subjects, best first, of all with `samples` enrolled at `revision`.
+
+    `samples_per_subject` is the number for which error rates should be asked (1 if there are none).
+    """
 
     matches: tuple[Match, ...]
     subjects: int
     samples: int
+    samples_per_subject: int
     revision: int

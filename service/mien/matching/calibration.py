@@ -2,146 +2,212 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from mien.matching.metrics import Comparisons, Rates, Vectors, cross_compare
+from mien.errors import DatasetInvalid
+from mien.matching.curve import STRICT, Curve, CurvePoint
+from mien.matching.fusion import Rule
+from mien.matching.intervals import RateIntervals
+from mien.matching.likelihood import log10_ratios
+from mien.matching.metrics import Comparisons, People, Rates, Similarities, Vectors
+from mien.matching.subjects import Subjects
+from mien.matching.support import SUPPORT_RULE, SupportRule, smallest_fmr
 
 POINTS_PER_DECADE = 16
 GENUINE_STEPS = 64
-RESAMPLES = 1000
-RULE_OF_THREE = 3.0
-"""Without an error among n comparisons, the rate is below 3/n with 95 % confidence (ISO/IEC
-19795-1:2021, the rule of 3)."""
-
-
-class CurvePoint(BaseModel):
-    """What one threshold does."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    threshold: float
-    fmr: float
-    fmr_upper95: float
-    fnmr: float
+SIZES = (1, 2, 4, 8, 16)
+"""Samples of a subject for which rates are measured, as far as the data carries."""
+RULES: tuple[Rule, ...] = ("max", "mean")
 
 
 class Calibration(BaseModel):
-    """`calibration.json`. The curve is in order of threshold."""
+    """`calibration.json`: a curve for each number of samples a subject, in that order.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    The first is of single samples: two pictures. `support` says how the smallest FMR of each curve
+    follows from its people: an impostor comparison's unit is a pair of people, so that it is
+    3 / C(identities, 2).
+    """
+
+    model_config = STRICT
 
     calibration_id: str
     model_fingerprint: str
-    identities: int = Field(ge=2)
-    genuine_comparisons: int = Field(ge=1)
-    impostor_comparisons: int = Field(ge=1)
-    smallest_supported_fmr: float = Field(gt=0, le=1)
-    curve: list[CurvePoint] = Field(min_length=1)
+    support: SupportRule
+    fusion: Rule
+    curves: list[Curve] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_older(cls, fields: object) -> object:
+        if isinstance(fields, dict) and "curve" in fields:
+            raise ValueError("an older mien measured it; export the bundle again to calibrate it")
+        return fields
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        thresholds = [point.threshold for point in self.curve]
-        if thresholds != sorted(set(thresholds)):
-            raise ValueError("the curve is not in order of threshold")
-        if self.curve[-1].fmr > self.smallest_supported_fmr:
-            raise ValueError("the curve ends before the smallest FMR that is supported")
+        sizes = [curve.samples for curve in self.curves]
+        if sizes[0] != 1 or sizes != sorted(set(sizes)):
+            raise ValueError(f"the curves are of {sizes} samples; they begin at 1 and rise")
         return self
 
-    def at_fmr(self, fmr: float) -> CurvePoint:
-        """The lowest threshold whose measured FMR is at most `fmr`, a supported one."""
-        return next(point for point in self.curve if point.fmr <= fmr)
+    @property
+    def pictures(self) -> Curve:
+        """The curve of two pictures."""
+        return self.curves[0]
 
-    def at_threshold(self, threshold: float) -> CurvePoint:
-        """The measured point at or next below a threshold: its FMR is never understated."""
-        thresholds = [point.threshold for point in self.curve]
-        return self.curve[max(0, int(np.searchsorted(thresholds, threshold, side="right")) - 1)]
+    @property
+    def identities(self) -> int:
+        return self.pictures.identities
 
-    def fnmr_at(self, threshold: float) -> float:
-        """The FNMR measured at or next above a threshold: it is never understated."""
-        return next((p.fnmr for p in self.curve if p.threshold >= threshold), 1.0)
+    @property
+    def smallest_supported_fmr(self) -> float:
+        """Of two pictures."""
+        return self.pictures.smallest_supported_fmr
+
+    def curve_for(self, samples: int) -> Curve:
+        """The curve whose FMR is not below that of subjects of so many samples, if it has one.
+
+        The best of more samples passes a threshold oftener: so the next larger number that was
+        measured, or the largest (see `chances`). A mean of more samples varies less and passes a
+        high threshold more rarely: so the next smaller number.
+        """
+        if self.fusion == "mean":
+            return [curve for curve in self.curves if curve.samples <= max(1, samples)][-1]
+        larger = (curve for curve in self.curves if curve.samples >= samples)
+        return next(larger, self.curves[-1])
+
+    def chances(self, samples: int) -> int:
+        """For how many subjects of its curve one of so many samples has to be taken.
+
+        The best of more samples than any curve has is the best of several subjects of the largest.
+        """
+        return 1 if self.fusion == "mean" else -(-samples // self.curve_for(samples).samples)
 
 
 def calibrate(
-    vectors: Vectors, people: npt.NDArray[np.int64], model_fingerprint: str, seed: int = 0
+    vectors: Vectors, people: People, model_fingerprint: str, seed: int = 0
 ) -> Calibration:
-    """Measure FMR and FNMR by threshold over all pairs of N vectors; `people` [N] says whose.
+    """Measure FMR and FNMR by threshold over comparisons of N vectors; `people` [N] says whose.
 
-    The smallest FMR that is supported follows from the rule of three on impostor comparisons. The
-    upper ends of the 95 % intervals come from resampling people, since comparisons of one person
-    depend on each other (Bolle et al. 2004, the subsets bootstrap). None is below the rule of three
-    on pairs of people: a few people may happen to have no doubles among them, and resampling those
-    few never shows one.
+    For subjects of 1 sample, and of 2, 4 … as long as half of the people have one more than that;
+    their samples are fused by the rule that does better on these people. 95 % intervals come from
+    resampling people, since comparisons of one person depend on each other. By blocks: what is held
+    is 4 bytes for each comparison.
+
+    Raises DatasetInvalid with fewer than two people, or with a single picture of each.
     """
-    comparisons = cross_compare(vectors, people)
-    smallest = min(1.0, RULE_OF_THREE / len(comparisons.impostor))
-    thresholds = _thresholds(comparisons, smallest)
-    identities = len(np.unique(people))
-    upper = np.maximum(
-        _fmr_upper95(vectors, people, thresholds, seed),
-        min(1.0, RULE_OF_THREE / math.comb(identities, 2)),
-    )
-    curve = [
-        CurvePoint(
-            threshold=t,
-            fmr=comparisons.fmr(t),
-            fmr_upper95=float(u),
-            fnmr=comparisons.fnmr(t),
+    counts = np.unique(people, return_counts=True)[1]
+    if len(counts) < 2 or counts.max() < 2:
+        raise DatasetInvalid(
+            f"{len(people)} pictures of {len(counts)} people cannot calibrate anything; give two "
+            "people or more, and two pictures or more of some"
         )
-        for t, u in zip(thresholds, upper, strict=True)
-    ]
+    sizes = [k for k in SIZES if k == 1 or 2 * (counts > k).sum() >= max(4, len(counts))]
+    fused = {k: Subjects.draw(vectors, people, k, seed) for k in sizes}
+    fusion = _better(list(fused.values())[1:])
+    curves = [_curve(subjects, fusion, seed) for subjects in fused.values()]
     return Calibration(
-        calibration_id=_identity(model_fingerprint, comparisons),
+        calibration_id=_identity(model_fingerprint, curves),
         model_fingerprint=model_fingerprint,
-        identities=identities,
-        genuine_comparisons=len(comparisons.genuine),
-        impostor_comparisons=len(comparisons.impostor),
-        smallest_supported_fmr=smallest,
-        curve=curve,
+        support=SUPPORT_RULE,
+        fusion=fusion,
+        curves=curves,
     )
 
 
-def _thresholds(comparisons: Comparisons, smallest_fmr: float) -> list[float]:
-    decades = -np.log10(smallest_fmr)
-    targets = np.logspace(0, -decades, int(decades * POINTS_PER_DECADE) + 2)
-    at_impostors = [comparisons.threshold_at_fmr(float(target)) for target in targets]
-    quantiles = np.quantile(comparisons.genuine, np.linspace(0, 1, GENUINE_STEPS))
-    at_genuines = quantiles.astype(np.float32).tolist()  # as precise as a similarity
-    return sorted({*at_impostors, *at_genuines})
+def fusion_of(calibration: Calibration | None) -> Rule:
+    """The rule that is calibrated; without a calibration the best sample counts."""
+    return "max" if calibration is None else calibration.fusion
 
 
-def _fmr_upper95(
-    vectors: Vectors, people: npt.NDArray[np.int64], thresholds: Sequence[float], seed: int
-) -> Rates:
-    """Upper ends [T] of the 95 % intervals of FMR, by resampling people with replacement."""
-    order = np.argsort(people, kind="stable")
-    similarities = vectors[order] @ vectors[order].T
-    sizes = np.unique(people, return_counts=True)[1]
-    starts, count = np.cumsum(sizes) - sizes, len(sizes)
-    draws = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
-    weights = np.stack([np.bincount(draw, minlength=count) for draw in draws]).astype(float)
-    between = 1 - np.eye(count)
-    compared = _weighted(np.outer(sizes, sizes) * between, weights)
-    usable = compared > 0
-    upper = []
-    for threshold in thresholds:
-        by_row = np.add.reduceat(similarities >= np.float32(threshold), starts, 0, np.int32)
-        matches = np.add.reduceat(by_row, starts, 1) * between
-        upper.append(np.quantile(_weighted(matches, weights)[usable] / compared[usable], 0.975))
-    return np.array(upper)
+def _better(measured: list[Subjects]) -> Rule:
+    """The rule with fewer false non-matches at the smallest FMR that is supported, on average.
+
+    Equal ones are told apart by their equal error rates, and if these are equal, it is the best
+    sample that counts.
+    """
+
+    def cost(rule: Rule) -> tuple[float, float]:
+        costs = [_errors(subjects, rule) for subjects in measured]
+        return sum(fnmr for fnmr, _ in costs), sum(eer for _, eer in costs)
+
+    return min(RULES, key=cost) if measured else "max"
 
 
-def _weighted(per_pair: Rates, weights: Rates) -> Rates:
-    """For each resample, the sum over pairs of people, each as often as both were drawn."""
-    return np.asarray(np.einsum("bi,ij,bj->b", weights, per_pair, weights, optimize=True))
+def _errors(subjects: Subjects, rule: Rule) -> tuple[float, float]:
+    compared = subjects.comparisons(rule)
+    return compared.fnmr_at_fmr(smallest_fmr(subjects.people)), compared.eer()
 
 
-def _identity(model_fingerprint: str, comparisons: Comparisons) -> str:
+def _curve(subjects: Subjects, fusion: Rule, seed: int) -> Curve:
+    people, compared = subjects.people, subjects.comparisons(fusion)
+    thresholds = _thresholds(compared, smallest_fmr(people))
+    return Curve(
+        samples=subjects.size,
+        identities=people,
+        identity_pairs=math.comb(people, 2),
+        genuine_comparisons=len(compared.genuine),
+        impostor_comparisons=len(compared.impostor),
+        smallest_supported_fmr=smallest_fmr(people),
+        points=_points(subjects, fusion, compared, thresholds, seed),
+    )
+
+
+def _points(
+    subjects: Subjects,
+    fusion: Rule,
+    compared: Comparisons,
+    thresholds: Similarities,
+    seed: int,
+) -> list[CurvePoint]:
+    fmr, fnmr = compared.rates(thresholds)
+    ratios = log10_ratios(
+        _shares(fnmr), _shares(1 - fmr), subjects.people_with_genuine, subjects.people
+    )
+    return [
+        _point(*measured)
+        for measured in zip(
+            subjects.intervals(fusion, thresholds, seed),
+            fmr.tolist(),
+            fnmr.tolist(),
+            ratios,
+            strict=True,
+        )
+    ]
+
+
+def _point(intervals: RateIntervals, fmr: float, fnmr: float, log10_lr: float) -> CurvePoint:
+    return CurvePoint(
+        threshold=intervals.threshold,
+        fmr=fmr,
+        fmr_lower95=min(intervals.fmr.low, fmr),
+        fmr_upper95=max(intervals.fmr.high, fmr),
+        fnmr=fnmr,
+        fnmr_lower95=min(intervals.fnmr.low, fnmr),
+        fnmr_upper95=max(intervals.fnmr.high, fnmr),
+        log10_lr=log10_lr,
+    )
+
+
+def _thresholds(comparisons: Comparisons, smallest: float) -> Similarities:
+    """Ascending, from -1: dense in FMR down to the smallest supported, and in FNMR."""
+    steps = int(-np.log10(smallest) * POINTS_PER_DECADE)
+    targets = [*(10 ** (-step / POINTS_PER_DECADE) for step in range(steps + 1)), smallest]
+    at_impostors = [comparisons.threshold_at_fmr(target) for target in targets]
+    at_genuines = np.quantile(comparisons.genuine, np.linspace(0, 1, GENUINE_STEPS))
+    return np.unique(np.concatenate([[-1.0], at_impostors, at_genuines]).astype(np.float32))
+
+
+def _shares(below: Rates) -> list[float]:
+    """What lies from each threshold up to the next one, from the share below each [T]."""
+    return [float(share) for share in np.diff(below, append=1.0)]
+
+
+def _identity(model_fingerprint: str, curves: list[Curve]) -> str:
     digest = hashlib.sha256(model_fingerprint.encode())
-    digest.update(comparisons.genuine.tobytes())
-    digest.update(comparisons.impostor.tobytes())
+    for curve in curves:
+        digest.update(curve.model_dump_json().encode())
     return digest.hexdigest()[:16]

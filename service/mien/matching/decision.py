@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mien.errors import InvalidRequest, NotCalibrated, UnsupportedOperatingPoint
-from mien.matching.calibration import Calibration, CurvePoint
+from mien.matching.calibration import Calibration
+from mien.matching.curve import Curve, CurvePoint
+from mien.matching.support import SUPPORT_RULE, identities_for
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,15 @@ Policy: TypeAlias = TargetFMR | TargetFPIR | RawThreshold
 class Decision:
     """A threshold and what it stands for.
 
-    `calibration` is None if nobody measured that. The best of `comparisons` similarities is held
-    against the threshold: 1 for two pictures, and one for each sample of a gallery.
+    `calibration` and `curve` are None if nobody measured that. The best of `chances` comparisons
+    at the curve's rates is held against the threshold: for a search as many as subjects, more
+    where a subject has more samples than the curve.
     """
 
     threshold: float
     calibration: Calibration | None
-    comparisons: int = 1
+    curve: Curve | None
+    chances: int = 1
 
     def accepts(self, similarity: float) -> bool:
         """It is a match."""
@@ -50,47 +54,73 @@ class Decision:
 
     @property
     def measured(self) -> CurvePoint | None:
-        """The rates of one comparison at the threshold."""
-        return None if self.calibration is None else self.calibration.at_threshold(self.threshold)
+        """The rates of one comparison with a subject, at the threshold."""
+        return None if self.curve is None else self.curve.at_threshold(self.threshold)
 
 
-def decide(policy: Policy, calibration: Calibration | None, comparisons: int = 1) -> Decision:
-    """Find the threshold that a policy asks for, for the best of so many comparisons.
+def decide(
+    policy: Policy,
+    calibration: Calibration | None,
+    subjects: int = 1,
+    samples_per_subject: int = 1,
+    probes: int = 1,
+) -> Decision:
+    """Find the threshold that a policy asks for, for the best of so many subjects.
 
-    A subject with five samples has five chances to be taken for somebody else, so that samples
-    count here, not subjects.
+    `samples_per_subject` chooses the curve (`Calibration.curve_for`); one with more samples than
+    any curve has, of which the best counts, is taken for several subjects. Several `probes` of one
+    person count each. Both overstate the rate, if anything: the best of n, and the mean of n,
+    passes a threshold at most n times as often as one does (Boole's inequality).
 
     Raises InvalidRequest (a rate outside (0, 1), a threshold outside [-1, 1]), NotCalibrated, and
     UnsupportedOperatingPoint (a rate that the calibration data cannot support).
     """
+    _check(policy)
+    if calibration is None:
+        if not isinstance(policy, RawThreshold):
+            raise NotCalibrated(
+                "the bundle is not calibrated, so no error rate can be promised; "
+                "calibrate it, or give a raw threshold"
+            )
+        return Decision(policy.threshold, None, None, subjects * samples_per_subject * probes)
+    curve = calibration.curve_for(samples_per_subject)
+    chances = subjects * calibration.chances(samples_per_subject) * probes
+    threshold = (
+        policy.threshold
+        if isinstance(policy, RawThreshold)
+        else _threshold(policy.rate, curve, chances)
+    )
+    return Decision(threshold, calibration, curve, chances)
+
+
+def _check(policy: Policy) -> None:
     if isinstance(policy, RawThreshold):
         if not -1 <= policy.threshold <= 1:
             raise InvalidRequest(f"a threshold is in [-1, 1]; {policy.threshold} is not")
-        return Decision(policy.threshold, calibration, comparisons)
-    if not 0 < policy.rate < 1:
+    elif not 0 < policy.rate < 1:
         raise InvalidRequest(f"an error rate is in (0, 1); {policy.rate} is not")
-    if calibration is None:
-        raise NotCalibrated(
-            "the bundle is not calibrated, so no error rate can be promised; "
-            "calibrate it, or give a raw threshold"
-        )
-    strictest = best_of(calibration.smallest_supported_fmr, comparisons)
-    if policy.rate < strictest:
+
+
+def _threshold(rate: float, curve: Curve, chances: int) -> float:
+    strictest = best_of(curve.smallest_supported_fmr, chances)
+    if rate < strictest:
+        fmr = one_of(rate, chances)
+        more = identities_for(fmr) - curve.identities
         raise UnsupportedOperatingPoint(
-            f"an error rate of {policy.rate:.2g} is asked for, in {comparisons} comparisons; the "
-            f"calibration, {calibration.impostor_comparisons:,} impostor comparisons of "
-            f"{calibration.identities} people, supports {strictest:.2g} and above; ask for that, "
-            "calibrate with more people, or give a raw threshold"
+            f"an error rate of {rate:.2g} is asked for, in {chances} comparisons, each at an FMR "
+            f"of {fmr:.2g}; the calibration of {curve.identities} people supports "
+            f"{strictest:.2g} and above, by the {SUPPORT_RULE}; ask for that, calibrate with "
+            f"{more:,} more held-out identities, or give a raw threshold"
         )
-    fmr = max(one_of(policy.rate, comparisons), calibration.smallest_supported_fmr)
-    return Decision(calibration.at_fmr(fmr).threshold, calibration, comparisons)
+    fmr = max(one_of(rate, chances), curve.smallest_supported_fmr)
+    return curve.at_fmr(fmr).threshold
 
 
-def best_of(fmr: float, comparisons: int) -> float:
+def best_of(fmr: float, chances: int) -> float:
     """The rate of N comparisons together, 1-(1-FMR)^N, as if they were independent."""
-    return -math.expm1(comparisons * math.log1p(-fmr)) if fmr < 1 else float(comparisons > 0)
+    return -math.expm1(chances * math.log1p(-fmr)) if fmr < 1 else float(chances > 0)
 
 
-def one_of(rate: float, comparisons: int) -> float:
+def one_of(rate: float, chances: int) -> float:
     """The FMR at which N comparisons together have this rate; the inverse of `best_of`."""
-    return -math.expm1(math.log1p(-rate) / max(1, comparisons))
+    return -math.expm1(math.log1p(-rate) / max(1, chances))

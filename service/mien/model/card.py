@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mien.matching.calibration import Calibration, CurvePoint
+from mien.matching.calibration import Calibration
+from mien.matching.curve import Curve, CurvePoint
+from mien.matching.support import SUPPORT_RULE
 
 RATES = (0.1, 0.01, 0.001, 0.0001, 0.00001, 0.000001)
 """False match rates that a card and `mien bundle inspect` tell of, where the data supports them."""
@@ -64,13 +66,14 @@ class Card:
     def _results(self) -> list[str]:
         if self.calibration is None:
             return [self.unmeasured]
+        decides = "largest" if self.calibration.fusion == "max" else "mean"
         return [
-            f"{self.calibration.identities} {self.measured_on}: "
-            f"{self.calibration.genuine_comparisons:,} genuine and "
-            f"{self.calibration.impostor_comparisons:,} impostor comparisons. An FMR below "
-            f"{self.calibration.smallest_supported_fmr:.2g} is not supported by so few. "
-            "Intervals are of 95 %, from resampling people.",
-            "\n".join([*HEADER, *(row(*point) for point in operating_points(self.calibration))]),
+            f"{self.calibration.identities} {self.measured_on}. They make "
+            f"{self.calibration.pictures.identity_pairs:,} pairs of people; they support an FMR "
+            f"of {self.calibration.smallest_supported_fmr:.2g} and above, by the {SUPPORT_RULE}. "
+            "Intervals are of 95 %, from resampling people. Of several samples of a subject the "
+            f"{decides} similarity decides.",
+            *(part for curve in self.calibration.curves for part in _table(curve)),
         ]
 
     def _costs(self) -> list[str]:
@@ -89,26 +92,32 @@ class Card:
         ]
 
 
-HEADER = (
-    "| FMR asked for | threshold | FMR measured | upper end (95 %) | FNMR |",
-    "|---|---|---|---|---|",
-)
-
-
-def row(rate: float, point: CurvePoint) -> str:
-    """A line of the table under HEADER."""
-    return (
-        f"| {rate:.2g} | {point.threshold:.4f} | {point.fmr:.2g} | {point.fmr_upper95:.2g} "
-        f"| {point.fnmr:.4f} |"
-    )
-
-
-def operating_points(calibration: Calibration) -> list[tuple[float, CurvePoint]]:
+def operating_points(curve: Curve) -> list[tuple[float, CurvePoint]]:
     """Each rate that is `supported`, and what the curve says of it."""
-    return [(rate, calibration.at_fmr(rate)) for rate in supported(calibration)]
+    return [(rate, curve.at_fmr(rate)) for rate in supported(curve)]
 
 
-def supported(calibration: Calibration) -> list[float]:
-    """RATES above the smallest that the calibration supports, and that one."""
-    smallest = calibration.smallest_supported_fmr
+def supported(curve: Curve) -> list[float]:
+    """RATES above the smallest that a curve supports, and that one."""
+    smallest = curve.smallest_supported_fmr
     return [*(rate for rate in RATES if rate > smallest), smallest]
+
+
+def _table(curve: Curve) -> list[str]:
+    samples = "1 sample" if curve.samples == 1 else f"{curve.samples} samples"
+    rows = [
+        f"| {rate:.2g} | {point.threshold:.4f} "
+        f"| {_share(point.fmr, point.fmr_lower95, point.fmr_upper95)} "
+        f"| {_share(point.fnmr, point.fnmr_lower95, point.fnmr_upper95)} |"
+        for rate, point in operating_points(curve)
+    ]
+    header = ["| FMR asked for | threshold | FMR measured | FNMR measured |", "|---|---|---|---|"]
+    return [
+        f"A subject of {samples}: {curve.identities} people, {curve.genuine_comparisons:,} genuine "
+        f"and {curve.impostor_comparisons:,} impostor comparisons.",
+        "\n".join([*header, *rows]),
+    ]
+
+
+def _share(rate: float, low: float, high: float) -> str:
+    return f"{rate:.4f} ({low:.4f} to {high:.4f})"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mien.matching.calibration import Calibration
+from mien.matching.curve import Curve
 from mien.model.bundle import Bundle
 from mien.model.card import operating_points
 from mien.model.manifest import MANIFEST
@@ -32,11 +33,16 @@ def _calibration(calibration: Calibration) -> dict[str, Any]:
     return {
         "calibration_id": calibration.calibration_id,
         "identities": calibration.identities,
-        "genuine_comparisons": calibration.genuine_comparisons,
-        "impostor_comparisons": calibration.impostor_comparisons,
         "smallest_supported_fmr": calibration.smallest_supported_fmr,
+        "support": calibration.support,
+        "fusion": calibration.fusion,
+        "curves": [_curve(curve) for curve in calibration.curves],
+    }
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    return curve.model_dump(exclude={"points"}) | {
         "operating_points": [
-            {"target_fmr": rate, **point.model_dump()}
-            for rate, point in operating_points(calibration)
-        ],
+            {"target_fmr": rate, **point.model_dump()} for rate, point in operating_points(curve)
+        ]
     }

@@ -55,7 +55,7 @@ def gallery_sizes(sizes: Sequence[GallerySize]) -> str:
     expected = [(size.samples, size.expected_fpir) for size in sizes]
     known = [(count, rate) for count, rate in expected if rate is not None]
     if known:
-        label = f"{FORMULA}, FMR of the calibration"
+        label = "expected by the calibration"
         axes.plot(*zip(*known, strict=True), "--", color=GREY, linewidth=1.8, label=label)
     axes.set(xlabel="enrolled pictures N", ylabel="false positive identification rate")
     axes.set_ylim(bottom=0)

@@ -8,7 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mien.errors import InvalidEmbedding, InvalidRequest, MienError, ModelMismatch
 from mien.gallery.embedding import check_vector
 from mien.gallery.records import Deletion, GalleryInfo, Match, Sample
-from mien.matching.calibration import Calibration
+from mien.matching.calibration import fusion_of
+from mien.matching.curve import Curve
 from mien.matching.decision import (
     Decision,
     Policy,
@@ -73,28 +74,32 @@ def write_rejection(error: MienError) -> embedding_pb2.Rejection:
     return embedding_pb2.Rejection(reasons=[reason], message=str(error))
 
 
-def write_score(similarity: float, calibration: Calibration | None) -> decision_pb2.Score:
-    if calibration is None:
+def write_score(similarity: float, curve: Curve | None) -> decision_pb2.Score:
+    if curve is None:
         return decision_pb2.Score(similarity=similarity)
+    measured = curve.at_threshold(similarity)
     return decision_pb2.Score(
         similarity=similarity,
-        expected_fmr=calibration.at_threshold(similarity).fmr,
-        expected_fnmr=calibration.fnmr_at(similarity),
+        expected_fmr=measured.fmr,
+        expected_fnmr=curve.fnmr_at(similarity),
+        log10_lr=measured.log10_lr,
     )
 
 
 def write_decision(decision: Decision) -> decision_pb2.AppliedDecision:
-    message = decision_pb2.AppliedDecision(threshold=decision.threshold, n=decision.comparisons)
-    calibration, measured = decision.calibration, decision.measured
-    if calibration is None or measured is None:
+    message = decision_pb2.AppliedDecision(threshold=decision.threshold, n=decision.chances)
+    calibration, curve, measured = decision.calibration, decision.curve, decision.measured
+    if calibration is None or curve is None or measured is None:
         return message
-    message.fmr = measured.fmr
-    message.fmr_upper95 = measured.fmr_upper95
-    message.fpir_at_n = best_of(measured.fmr, decision.comparisons)
-    message.fpir_upper95 = best_of(measured.fmr_upper95, decision.comparisons)
+    for name in ("fmr", "fmr_lower95", "fmr_upper95", "fnmr", "fnmr_lower95", "fnmr_upper95"):
+        setattr(message, name, getattr(measured, name))
+    message.fpir_at_n = best_of(measured.fmr, decision.chances)
+    message.fpir_lower95 = best_of(measured.fmr_lower95, decision.chances)
+    message.fpir_upper95 = best_of(measured.fmr_upper95, decision.chances)
+    message.samples_per_subject = curve.samples
     message.calibration_id = calibration.calibration_id
-    message.impostor_comparisons = calibration.impostor_comparisons
-    message.identities = calibration.identities
+    message.impostor_comparisons = curve.impostor_comparisons
+    message.identities = curve.identities
     return message
 
 
@@ -104,7 +109,7 @@ def write_candidates(matches: tuple[Match, ...], decision: Decision) -> list[mat
             rank=rank,
             subject_id=match.subject_id,
             sample_id=match.sample_id,
-            score=write_score(match.similarity, decision.calibration),
+            score=write_score(match.similarity, decision.curve),
             accepted=decision.accepts(match.similarity),
         )
         for rank, match in enumerate(matches, start=1)
@@ -147,6 +152,8 @@ def write_model(bundle: Bundle) -> model_pb2.Model:
         alignment=manifest.input.alignment,
         calibrated=calibration is not None,
         smallest_supported_fmr=calibration.smallest_supported_fmr if calibration else None,
+        calibration_identities=calibration.identities if calibration else None,
+        fusion=fusion_of(calibration),
     )
 
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from mien.errors import InvalidArgument, InvalidRequest, ModelNotFound
 from mien.gallery.galleries import Galleries
+from mien.matching.calibration import fusion_of
 from mien.matching.decision import TargetFMR, TargetFPIR, decide
+from mien.matching.fusion import Rule, fuse
 from mien.matching.metrics import Vectors
 from mien.model.pipeline import Pipeline
 from mien.server import messages
@@ -81,13 +83,14 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         policy = messages.read_policy(request.decision, self._default)
         if isinstance(policy, TargetFPIR):
             raise InvalidRequest("target_fpir is for Identify; Verify takes target_fmr")
-        a, b = self._probes.vectors(request.a), self._probes.vectors(request.b)
-        similarities = a @ b.T
-        decision = decide(policy, bundle.calibration, similarities.size)
-        similarity = float(np.clip(similarities.max(), -1, 1))
+        probe, subject = sorted(map(self._probes.vectors, (request.a, request.b)), key=len)
+        decision = decide(
+            policy, bundle.calibration, samples_per_subject=len(subject), probes=len(probe)
+        )
+        similarity = _similarity(probe, subject, fusion_of(bundle.calibration))
         return embedding_pb2.VerifyResponse(
             match=decision.accepts(similarity),
-            score=messages.write_score(similarity, bundle.calibration),
+            score=messages.write_score(similarity, decision.curve),
             applied=messages.write_decision(decision),
             model_fingerprint=bundle.manifest.fingerprint,
         )
@@ -109,8 +112,13 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         policy = messages.read_policy(request.decision, self._default)
         fingerprint = self._bundle.manifest.fingerprint
         vectors = self._probes.vectors(request.probe)
-        found = self._galleries.search(request.gallery_id, vectors, fingerprint, limit)
-        decision = decide(policy, self._bundle.calibration, len(vectors) * found.samples)
+        calibration = self._bundle.calibration
+        found = self._galleries.search(
+            request.gallery_id, vectors, fingerprint, limit, fusion_of(calibration)
+        )
+        decision = decide(
+            policy, calibration, found.subjects, found.samples_per_subject, len(vectors)
+        )
         candidates = messages.write_candidates(found.matches, decision)
         return match_pb2.IdentifyResponse(
             faces=[
@@ -205,6 +213,13 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         if request.model_id not in ("", name):
             raise ModelNotFound(f"no model {request.model_id!r} is served; {name!r} is")
         return messages.write_model(self._bundle)
+
+
+def _similarity(probe: Vectors, subject: Vectors, rule: Rule) -> float:
+    """Of [m, D] looks of one with [n, D] of another: every look with every look, fused."""
+    each = (probe @ subject.T).reshape(1, -1)
+    fused = fuse(each, np.zeros(each.size, np.int64), rule)
+    return float(np.clip(fused[0, 0], -1, 1))  # rounding may carry it just past 1
 
 
 def _write_token(last_id: str) -> str:

@@ -57,33 +57,45 @@ class Score(_message.Message):
     SIMILARITY_FIELD_NUMBER: _builtins.int
     EXPECTED_FMR_FIELD_NUMBER: _builtins.int
     EXPECTED_FNMR_FIELD_NUMBER: _builtins.int
+    LOG10_LR_FIELD_NUMBER: _builtins.int
     similarity: _builtins.float
-    """Cosine of the two embeddings, in [-1, 1]; larger is more alike."""
+    """Cosine of the two embeddings, in [-1, 1]; larger is more alike. Of several embeddings the cosines are fused, by
+    the rule that the bundle is calibrated for: the largest, or their mean.
+    """
     expected_fmr: _builtins.float
     """Share of impostor comparisons at or above this similarity, by the bundle's calibration.
     Absent when the bundle is not calibrated.
     """
     expected_fnmr: _builtins.float
     """Share of genuine comparisons below this similarity. Absent when the bundle is not calibrated."""
+    log10_lr: _builtins.float
+    """Decimal logarithm of how many times likelier this similarity is for one person than for two, by the bundle's
+    calibration; no further from 0 than the people behind it can prove. Absent when the bundle is not calibrated.
+    """
     def __init__(
         self,
         *,
         similarity: _builtins.float = ...,
         expected_fmr: _builtins.float | None = ...,
         expected_fnmr: _builtins.float | None = ...,
+        log10_lr: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_fmr", b"_expected_fmr", "_expected_fnmr", b"_expected_fnmr", "expected_fmr", b"expected_fmr", "expected_fnmr", b"expected_fnmr"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_fmr", b"_expected_fmr", "_expected_fnmr", b"_expected_fnmr", "_log10_lr", b"_log10_lr", "expected_fmr", b"expected_fmr", "expected_fnmr", b"expected_fnmr", "log10_lr", b"log10_lr"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_fmr", b"_expected_fmr", "_expected_fnmr", b"_expected_fnmr", "expected_fmr", b"expected_fmr", "expected_fnmr", b"expected_fnmr", "similarity", b"similarity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_fmr", b"_expected_fmr", "_expected_fnmr", b"_expected_fnmr", "_log10_lr", b"_log10_lr", "expected_fmr", b"expected_fmr", "expected_fnmr", b"expected_fnmr", "log10_lr", b"log10_lr", "similarity", b"similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_fmr: _TypeAlias = _typing.Literal["expected_fmr"]  # noqa: Y015
     _WhichOneofArgType__expected_fmr: _TypeAlias = _typing.Literal["_expected_fmr", b"_expected_fmr"]  # noqa: Y015
     _WhichOneofReturnType__expected_fnmr: _TypeAlias = _typing.Literal["expected_fnmr"]  # noqa: Y015
     _WhichOneofArgType__expected_fnmr: _TypeAlias = _typing.Literal["_expected_fnmr", b"_expected_fnmr"]  # noqa: Y015
+    _WhichOneofReturnType__log10_lr: _TypeAlias = _typing.Literal["log10_lr"]  # noqa: Y015
+    _WhichOneofArgType__log10_lr: _TypeAlias = _typing.Literal["_log10_lr", b"_log10_lr"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_fmr) -> _WhichOneofReturnType__expected_fmr | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_fnmr) -> _WhichOneofReturnType__expected_fnmr | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__log10_lr) -> _WhichOneofReturnType__log10_lr | None: ...
 
 Global___Score: _TypeAlias = Score  # noqa: Y015
 
@@ -102,6 +114,12 @@ class AppliedDecision(_message.Message):
     IMPOSTOR_COMPARISONS_FIELD_NUMBER: _builtins.int
     IDENTITIES_FIELD_NUMBER: _builtins.int
     FPIR_UPPER95_FIELD_NUMBER: _builtins.int
+    FMR_LOWER95_FIELD_NUMBER: _builtins.int
+    FPIR_LOWER95_FIELD_NUMBER: _builtins.int
+    FNMR_FIELD_NUMBER: _builtins.int
+    FNMR_LOWER95_FIELD_NUMBER: _builtins.int
+    FNMR_UPPER95_FIELD_NUMBER: _builtins.int
+    SAMPLES_PER_SUBJECT_FIELD_NUMBER: _builtins.int
     threshold: _builtins.float
     """Similarities at or above it match."""
     fmr: _builtins.float
@@ -110,11 +128,12 @@ class AppliedDecision(_message.Message):
     """Upper end of the 95 % interval of `fmr`, from resampling identities."""
     fpir_at_n: _builtins.float
     """False positive rate expected of the whole answer, 1-(1-fmr)^n: for Identify the FPIR, for
-    Verify the FMR of the best of `n`. Absent when the bundle is not calibrated.
+    Verify the FMR. Absent when the bundle is not calibrated.
     """
     n: _builtins.int
-    """Comparisons of which the best was held against the threshold: for two pictures 1, for a search
-    as many as samples were enrolled when it was made.
+    """Comparisons with a whole subject of which the best was held against the threshold: for Verify 1, for a search as
+    many as subjects were enrolled when it was made. A subject with more samples than the calibration has measured,
+    and a probe of several samples, count as several.
     """
     calibration_id: _builtins.str
     """Which calibration answered; empty when the bundle is not calibrated."""
@@ -124,6 +143,18 @@ class AppliedDecision(_message.Message):
     """People behind `fmr`."""
     fpir_upper95: _builtins.float
     """Upper end of the 95 % interval of `fpir_at_n`."""
+    fmr_lower95: _builtins.float
+    """Lower end of the 95 % interval of `fmr`."""
+    fpir_lower95: _builtins.float
+    """Lower end of the 95 % interval of `fpir_at_n`."""
+    fnmr: _builtins.float
+    """False non-match rate of one comparison, measured at this threshold. Absent when the bundle is not calibrated."""
+    fnmr_lower95: _builtins.float
+    """Lower end of the 95 % interval of `fnmr`."""
+    fnmr_upper95: _builtins.float
+    """Upper end of the 95 % interval of `fnmr`."""
+    samples_per_subject: _builtins.int
+    """Samples a subject with which these rates were measured. Absent when the bundle is not calibrated."""
     def __init__(
         self,
         *,
@@ -136,26 +167,56 @@ class AppliedDecision(_message.Message):
         impostor_comparisons: _builtins.int = ...,
         identities: _builtins.int = ...,
         fpir_upper95: _builtins.float | None = ...,
+        fmr_lower95: _builtins.float | None = ...,
+        fpir_lower95: _builtins.float | None = ...,
+        fnmr: _builtins.float | None = ...,
+        fnmr_lower95: _builtins.float | None = ...,
+        fnmr_upper95: _builtins.float | None = ...,
+        samples_per_subject: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fmr", b"_fmr", "_fmr_upper95", b"_fmr_upper95", "_fpir_at_n", b"_fpir_at_n", "_fpir_upper95", b"_fpir_upper95", "fmr", b"fmr", "fmr_upper95", b"fmr_upper95", "fpir_at_n", b"fpir_at_n", "fpir_upper95", b"fpir_upper95"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fmr", b"_fmr", "_fmr_lower95", b"_fmr_lower95", "_fmr_upper95", b"_fmr_upper95", "_fnmr", b"_fnmr", "_fnmr_lower95", b"_fnmr_lower95", "_fnmr_upper95", b"_fnmr_upper95", "_fpir_at_n", b"_fpir_at_n", "_fpir_lower95", b"_fpir_lower95", "_fpir_upper95", b"_fpir_upper95", "_samples_per_subject", b"_samples_per_subject", "fmr", b"fmr", "fmr_lower95", b"fmr_lower95", "fmr_upper95", b"fmr_upper95", "fnmr", b"fnmr", "fnmr_lower95", b"fnmr_lower95", "fnmr_upper95", b"fnmr_upper95", "fpir_at_n", b"fpir_at_n", "fpir_lower95", b"fpir_lower95", "fpir_upper95", b"fpir_upper95", "samples_per_subject", b"samples_per_subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fmr", b"_fmr", "_fmr_upper95", b"_fmr_upper95", "_fpir_at_n", b"_fpir_at_n", "_fpir_upper95", b"_fpir_upper95", "calibration_id", b"calibration_id", "fmr", b"fmr", "fmr_upper95", b"fmr_upper95", "fpir_at_n", b"fpir_at_n", "fpir_upper95", b"fpir_upper95", "identities", b"identities", "impostor_comparisons", b"impostor_comparisons", "n", b"n", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fmr", b"_fmr", "_fmr_lower95", b"_fmr_lower95", "_fmr_upper95", b"_fmr_upper95", "_fnmr", b"_fnmr", "_fnmr_lower95", b"_fnmr_lower95", "_fnmr_upper95", b"_fnmr_upper95", "_fpir_at_n", b"_fpir_at_n", "_fpir_lower95", b"_fpir_lower95", "_fpir_upper95", b"_fpir_upper95", "_samples_per_subject", b"_samples_per_subject", "calibration_id", b"calibration_id", "fmr", b"fmr", "fmr_lower95", b"fmr_lower95", "fmr_upper95", b"fmr_upper95", "fnmr", b"fnmr", "fnmr_lower95", b"fnmr_lower95", "fnmr_upper95", b"fnmr_upper95", "fpir_at_n", b"fpir_at_n", "fpir_lower95", b"fpir_lower95", "fpir_upper95", b"fpir_upper95", "identities", b"identities", "impostor_comparisons", b"impostor_comparisons", "n", b"n", "samples_per_subject", b"samples_per_subject", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fmr: _TypeAlias = _typing.Literal["fmr"]  # noqa: Y015
     _WhichOneofArgType__fmr: _TypeAlias = _typing.Literal["_fmr", b"_fmr"]  # noqa: Y015
+    _WhichOneofReturnType__fmr_lower95: _TypeAlias = _typing.Literal["fmr_lower95"]  # noqa: Y015
+    _WhichOneofArgType__fmr_lower95: _TypeAlias = _typing.Literal["_fmr_lower95", b"_fmr_lower95"]  # noqa: Y015
     _WhichOneofReturnType__fmr_upper95: _TypeAlias = _typing.Literal["fmr_upper95"]  # noqa: Y015
     _WhichOneofArgType__fmr_upper95: _TypeAlias = _typing.Literal["_fmr_upper95", b"_fmr_upper95"]  # noqa: Y015
+    _WhichOneofReturnType__fnmr: _TypeAlias = _typing.Literal["fnmr"]  # noqa: Y015
+    _WhichOneofArgType__fnmr: _TypeAlias = _typing.Literal["_fnmr", b"_fnmr"]  # noqa: Y015
+    _WhichOneofReturnType__fnmr_lower95: _TypeAlias = _typing.Literal["fnmr_lower95"]  # noqa: Y015
+    _WhichOneofArgType__fnmr_lower95: _TypeAlias = _typing.Literal["_fnmr_lower95", b"_fnmr_lower95"]  # noqa: Y015
+    _WhichOneofReturnType__fnmr_upper95: _TypeAlias = _typing.Literal["fnmr_upper95"]  # noqa: Y015
+    _WhichOneofArgType__fnmr_upper95: _TypeAlias = _typing.Literal["_fnmr_upper95", b"_fnmr_upper95"]  # noqa: Y015
     _WhichOneofReturnType__fpir_at_n: _TypeAlias = _typing.Literal["fpir_at_n"]  # noqa: Y015
     _WhichOneofArgType__fpir_at_n: _TypeAlias = _typing.Literal["_fpir_at_n", b"_fpir_at_n"]  # noqa: Y015
+    _WhichOneofReturnType__fpir_lower95: _TypeAlias = _typing.Literal["fpir_lower95"]  # noqa: Y015
+    _WhichOneofArgType__fpir_lower95: _TypeAlias = _typing.Literal["_fpir_lower95", b"_fpir_lower95"]  # noqa: Y015
     _WhichOneofReturnType__fpir_upper95: _TypeAlias = _typing.Literal["fpir_upper95"]  # noqa: Y015
     _WhichOneofArgType__fpir_upper95: _TypeAlias = _typing.Literal["_fpir_upper95", b"_fpir_upper95"]  # noqa: Y015
+    _WhichOneofReturnType__samples_per_subject: _TypeAlias = _typing.Literal["samples_per_subject"]  # noqa: Y015
+    _WhichOneofArgType__samples_per_subject: _TypeAlias = _typing.Literal["_samples_per_subject", b"_samples_per_subject"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fmr) -> _WhichOneofReturnType__fmr | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fmr_lower95) -> _WhichOneofReturnType__fmr_lower95 | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fmr_upper95) -> _WhichOneofReturnType__fmr_upper95 | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fnmr) -> _WhichOneofReturnType__fnmr | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fnmr_lower95) -> _WhichOneofReturnType__fnmr_lower95 | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fnmr_upper95) -> _WhichOneofReturnType__fnmr_upper95 | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fpir_at_n) -> _WhichOneofReturnType__fpir_at_n | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fpir_lower95) -> _WhichOneofReturnType__fpir_lower95 | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fpir_upper95) -> _WhichOneofReturnType__fpir_upper95 | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__samples_per_subject) -> _WhichOneofReturnType__samples_per_subject | None: ...
 
 Global___AppliedDecision: _TypeAlias = AppliedDecision  # noqa: Y015

@@ -79,7 +79,7 @@ class Candidate(_message.Message):
     """The similarity is at or above the threshold."""
     @_builtins.property
     def score(self) -> _decision_pb2.Score:
-        """How alike that sample is."""
+        """How alike the subject is, by all of its samples."""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13mien/v1/model.proto\x12\x07mien.v1\"\xdc\x01\n\x05Model\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x0b\n\x03\x64im\x18\x03 \x01(\r\x12\x0f\n\x07license\x18\x05 \x01(\t\x12\x13\n\x0b\x63rop_height\x18\t \x01(\r\x12\x12\n\ncrop_width\x18\n \x01(\r\x12\x11\n\talignment\x18\x0b \x01(\t\x12\x12\n\ncalibrated\x18\x0c \x01(\x08\x12#\n\x16smallest_supported_fmr\x18\r \x01(\x01H\x00\x88\x01\x01\x42\x19\n\x17_smallest_supported_fmr\"#\n\x0fGetModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t2D\n\x0cModelService\x12\x34\n\x08GetModel\x12\x18.mien.v1.GetModelRequest\x1a\x0e.mien.v1.Modelb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13mien/v1/model.proto\x12\x07mien.v1\"\xac\x02\n\x05Model\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x0b\n\x03\x64im\x18\x03 \x01(\r\x12\x0f\n\x07license\x18\x05 \x01(\t\x12\x13\n\x0b\x63rop_height\x18\t \x01(\r\x12\x12\n\ncrop_width\x18\n \x01(\r\x12\x11\n\talignment\x18\x0b \x01(\t\x12\x12\n\ncalibrated\x18\x0c \x01(\x08\x12#\n\x16smallest_supported_fmr\x18\r \x01(\x01H\x00\x88\x01\x01\x12#\n\x16\x63\x61libration_identities\x18\x0e \x01(\x04H\x01\x88\x01\x01\x12\x0e\n\x06\x66usion\x18\x0f \x01(\tB\x19\n\x17_smallest_supported_fmrB\x19\n\x17_calibration_identities\"#\n\x0fGetModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t2D\n\x0cModelService\x12\x34\n\x08GetModel\x12\x18.mien.v1.GetModelRequest\x1a\x0e.mien.v1.Modelb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,9 +32,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mien.v1.model_pb2', _global
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODEL']._serialized_start=33
-  _globals['_MODEL']._serialized_end=253
-  _globals['_GETMODELREQUEST']._serialized_start=255
-  _globals['_GETMODELREQUEST']._serialized_end=290
-  _globals['_MODELSERVICE']._serialized_start=292
-  _globals['_MODELSERVICE']._serialized_end=360
+  _globals['_MODEL']._serialized_end=333
+  _globals['_GETMODELREQUEST']._serialized_start=335
+  _globals['_GETMODELREQUEST']._serialized_end=370
+  _globals['_MODELSERVICE']._serialized_start=372
+  _globals['_MODELSERVICE']._serialized_end=440
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,8 @@ class Model(_message.Message):
     ALIGNMENT_FIELD_NUMBER: _builtins.int
     CALIBRATED_FIELD_NUMBER: _builtins.int
     SMALLEST_SUPPORTED_FMR_FIELD_NUMBER: _builtins.int
+    CALIBRATION_IDENTITIES_FIELD_NUMBER: _builtins.int
+    FUSION_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The bundle's name."""
     fingerprint: _builtins.str
@@ -48,7 +50,13 @@ class Model(_message.Message):
     calibrated: _builtins.bool
     """It carries a calibration, so decisions can be asked for as error rates."""
     smallest_supported_fmr: _builtins.float
-    """The smallest FMR that its calibration supports. Absent when it is not calibrated."""
+    """The smallest FMR of two pictures that its calibration supports: three over the pairs of its people (the rule of
+    three; two pictures of one pair of people are not independent). Absent when it is not calibrated.
+    """
+    calibration_identities: _builtins.int
+    """People behind its calibration. Absent when it is not calibrated."""
+    fusion: _builtins.str
+    """How it fuses the similarities of a subject's samples: "max" or "mean"."""
     def __init__(
         self,
         *,
@@ -61,13 +69,20 @@ class Model(_message.Message):
         alignment: _builtins.str = ...,
         calibrated: _builtins.bool = ...,
         smallest_supported_fmr: _builtins.float | None = ...,
+        calibration_identities: _builtins.int | None = ...,
+        fusion: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_smallest_supported_fmr", b"_smallest_supported_fmr", "smallest_supported_fmr", b"smallest_supported_fmr"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibration_identities", b"_calibration_identities", "_smallest_supported_fmr", b"_smallest_supported_fmr", "calibration_identities", b"calibration_identities", "smallest_supported_fmr", b"smallest_supported_fmr"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_smallest_supported_fmr", b"_smallest_supported_fmr", "alignment", b"alignment", "calibrated", b"calibrated", "crop_height", b"crop_height", "crop_width", b"crop_width", "dim", b"dim", "fingerprint", b"fingerprint", "license", b"license", "model_id", b"model_id", "smallest_supported_fmr", b"smallest_supported_fmr"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibration_identities", b"_calibration_identities", "_smallest_supported_fmr", b"_smallest_supported_fmr", "alignment", b"alignment", "calibrated", b"calibrated", "calibration_identities", b"calibration_identities", "crop_height", b"crop_height", "crop_width", b"crop_width", "dim", b"dim", "fingerprint", b"fingerprint", "fusion", b"fusion", "license", b"license", "model_id", b"model_id", "smallest_supported_fmr", b"smallest_supported_fmr"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__calibration_identities: _TypeAlias = _typing.Literal["calibration_identities"]  # noqa: Y015
+    _WhichOneofArgType__calibration_identities: _TypeAlias = _typing.Literal["_calibration_identities", b"_calibration_identities"]  # noqa: Y015
     _WhichOneofReturnType__smallest_supported_fmr: _TypeAlias = _typing.Literal["smallest_supported_fmr"]  # noqa: Y015
     _WhichOneofArgType__smallest_supported_fmr: _TypeAlias = _typing.Literal["_smallest_supported_fmr", b"_smallest_supported_fmr"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__calibration_identities) -> _WhichOneofReturnType__calibration_identities | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__smallest_supported_fmr) -> _WhichOneofReturnType__smallest_supported_fmr | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015

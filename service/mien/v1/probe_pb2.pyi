@@ -113,7 +113,7 @@ class Probe(_message.Message):
 
     @_builtins.property
     def subject(self) -> Global___SubjectRef:
-        """Every sample of an enrolled subject; the most alike one counts."""
+        """Every sample of an enrolled subject, fused by the rule that the bundle is calibrated for."""
 
     def __init__(
         self,

@@ -90,7 +90,9 @@ def by_hand(
 
 def _prepared(crop: npt.NDArray[np.uint8], way: Preprocessing) -> Floats:
     """The picture as people prepare it with NumPy."""
-    pixels = (crop.astype(np.float32) - np.float32(way.scale.mean)) / np.float32(way.scale.std)
+    pixels = (crop.astype(np.float32) - np.array(way.scale.mean, np.float32)) / np.array(
+        way.scale.std, np.float32
+    )
     if way.channels == "bgr":
         pixels = pixels[:, :, ::-1]
     if way.layout == "nchw":

@@ -41,7 +41,7 @@ def choosy(layout_known: bool = True) -> onnx.ModelProto:
         helper.make_node("Reshape", ["cosine", "flat"], ["rows"]),
         helper.make_node("MatMul", ["rows", "weights"], ["embedding"]),
     ]
-    shape = ["batch", 3, SIDE, SIDE] if layout_known else ["batch", "c", "h", "w"]
+    shape: list[int | str] = ["batch", 3, SIDE, SIDE] if layout_known else ["batch", "c", "h", "w"]
     graph = helper.make_graph(
         nodes,
         "choosy",
@@ -114,7 +114,7 @@ def test_the_rates_of_the_table_are_those_of_the_sealed_bundle(tmp_path: Path) -
 def test_grey_pictures_do_not_tell_red_from_blue(tmp_path: Path) -> None:
     people = red_faces(tmp_path / "people", 12, grey=True)
     told: list[Tried] = []
-    with pytest.raises(InvalidRequest, match=r"does not tell .*; say it with --layout, --channels"):
+    with pytest.raises(InvalidRequest, match=r"does not tell .*; say it with --channels, or"):
         import_network(
             order(tmp_path, people, choosy(), stated=Stated(scale=SCALES["unit"])),
             tmp_path / "b",
@@ -171,14 +171,15 @@ OTHER = Tried(Preprocessing("nchw", "bgr", SCALES["signed"]), 0.03, worse_in=0.9
     ids=["clearly worse", "alike", "does not run"],
 )
 def test_the_best_is_taken_where_no_other_can_be_meant(other: Tried) -> None:
-    assert choose([BEST, other], Stated()) == BEST.way
+    assert choose([BEST, other]) == BEST.way
 
 
 def test_the_best_is_not_taken_where_another_is_nearly_as_good() -> None:
     with pytest.raises(InvalidRequest, match=r"\(EER 2\.00%\).*\(EER 3\.00%\).*worse in 90%"):
-        choose([BEST, OTHER], Stated())
-    with pytest.raises(InvalidRequest, match="say it with --channels, or name a folder"):
-        choose([BEST, OTHER], Stated(layout="nchw", scale=SCALES["signed"]))
+        choose([BEST, OTHER])
+    other = replace(OTHER, way=Preprocessing("nchw", "bgr", SCALES["unit"]))
+    with pytest.raises(InvalidRequest, match="say it with --channels and --scale, or name a"):
+        choose([BEST, other])
 
 
 def test_a_network_that_runs_in_no_way_is_refused(tmp_path: Path) -> None:

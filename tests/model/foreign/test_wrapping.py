@@ -110,9 +110,18 @@ def test_a_batch_that_was_set_free_gives_every_crop_its_own_vector(tmp_path: Pat
     assert check_batches(embedder(write(tmp_path, build(batch=1, rows=1)))) <= 1e-6
 
 
+def test_a_reshape_as_torch_writes_it_is_set_free_too(tmp_path: Path) -> None:
+    model = build(batch=1, rows=1, opset=14)
+    (reshape,) = [node for node in model.graph.node if node.op_type == "Reshape"]
+    reshape.attribute.append(helper.make_attribute("allowzero", 1))
+    path = write(tmp_path, model)
+    vectors = embedder(path).embed(CROPS)
+    np.testing.assert_allclose(vectors, by_hand(path, CROPS, SIGNED), rtol=0, atol=1e-5)
+
+
 def test_a_batch_that_cannot_be_set_free_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = write(tmp_path, over_the_batch(build(batch=1), "ReduceMean"))
-    with pytest.raises(BundleInvalid, match="exactly 1 pictures at a time.*dynamic batch"):
+    with pytest.raises(BundleInvalid, match=r"exactly 1 pictures at a time.*dynamic batch"):
         embedder(path)
 
 

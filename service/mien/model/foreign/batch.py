@@ -102,7 +102,7 @@ def _check_several(
 def _free_reshapes(graph: onnx.GraphProto, batch: int) -> None:
     """Let each reshape whose first size is that of the batch take it from what it reshapes.
 
-    In the shape of a Reshape a 0 means the size that is there (unless `allowzero` is set).
+    In the shape of a Reshape a 0 means the size that is there, once `allowzero` is gone.
     """
     constants = _constants(graph)
     for node in graph.node:
@@ -114,6 +114,8 @@ def _free_reshapes(graph: onnx.GraphProto, batch: int) -> None:
             freed = np.concatenate([[0], shape[1:]]).astype(np.int64)
             graph.initializer.append(numpy_helper.from_array(freed, name))
             node.input[1] = name
+            for attribute in [each for each in node.attribute if each.name == "allowzero"]:
+                node.attribute.remove(attribute)
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, npt.NDArray[np.int64]]:

@@ -79,7 +79,7 @@ def import_network(
     else:
         tried = attempt(foreign, ways, order.flip, *_some(people, height, width))
         tell(tried)
-        way = choose(tried, order.stated)
+        way = choose(tried)
     with sealing.staged(out) as staging:
         draft = _draft(order, foreign, way, (height, width), tried)
         bundle = sealing.seal(draft, staging)

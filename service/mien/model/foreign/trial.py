@@ -124,10 +124,10 @@ def attempt(
     return [best, *sorted(others, key=lambda tried: tried.eer or 0.0), *failed]
 
 
-def choose(tried: Sequence[Tried], stated: Stated) -> Preprocessing:
+def choose(tried: Sequence[Tried]) -> Preprocessing:
     """The best way, if it is clearly better than every other that is not alike.
 
-    Raises InvalidRequest, naming the options to give.
+    Raises InvalidRequest, naming the options that would tell it from another.
     """
     best, *others = tried
     for other in others:
@@ -135,10 +135,16 @@ def choose(tried: Sequence[Tried], stated: Stated) -> Preprocessing:
             raise InvalidRequest(
                 f"the folder does not tell {best.way} (EER {best.eer:.2%}) from {other.way} (EER "
                 f"{other.eer:.2%}): the second is worse in {other.worse_in:.0%} of the halves, not "
-                f"in {CLEARLY:.0%}; say it with {', '.join(stated.open())}, or name a folder of "
-                "more people"
+                f"in {CLEARLY:.0%}; say it with {' and '.join(_differences(best.way, other.way))}, "
+                "or name a folder of more people"
             )
     return best.way
+
+
+def _differences(one: Preprocessing, other: Preprocessing) -> list[str]:
+    """The options that differ."""
+    ours, theirs = vars(one), vars(other)
+    return [f"--{name}" for name in ours if ours[name] != theirs[name]]
 
 
 def _run(

@@ -78,7 +78,10 @@ def _before(preprocessing: Preprocessing, height: int, width: int, flip: bool) -
 
 
 def _after(dim: int, rank: int, flip: bool) -> onnx.GraphProto:
-    """The network's output, of so many axes, to unit vectors; with `flip`, the first half plus the second."""
+    """The network's output, of `rank` axes, to unit vectors.
+
+    With `flip`, the first half of its rows is added to the second.
+    """
     constants: dict[str, npt.NDArray[np.generic]] = {"rows": np.array([-1, dim])}
     nodes = [helper.make_node("Reshape", ["raw", "rows"], ["vectors"])]
     last = "vectors"

@@ -1,0 +1,36 @@
+"""How small an error rate so many people can support."""
+
+import math
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+RULE_OF_THREE = 3.0
+"""Without an error among n independent trials, the rate is below 3/n with 95 % confidence (ISO/IEC
+19795-1:2021, the rule of 3)."""
+SupportRule: TypeAlias = Literal["rule of three on pairs of people, 3 / (n (n - 1) / 2)"]
+SUPPORT_RULE: SupportRule = "rule of three on pairs of people, 3 / (n (n - 1) / 2)"
+"""An impostor comparison's independent unit is a pair of people, not a pair of pictures."""
+ROUNDING = Fraction(1, 10**12)
+"""By how much a rate may be off from the arithmetic of floats."""
+
+
+def smallest_fmr(identities: int) -> float:
+    """The smallest FMR that so many people support: 3 / C(identities, 2), at most 1.
+
+    Comparisons of the same two people resemble each other: a double that is taken for somebody in
+    one picture is in the next one too. So they count once, however many pictures there are.
+    """
+    return min(1.0, RULE_OF_THREE / max(1, math.comb(identities, 2)))
+
+
+def smallest_fnmr(identities: int) -> float:
+    """The same for genuine comparisons, whose unit is a person: 3 / identities, at most 1."""
+    return min(1.0, RULE_OF_THREE / max(1, identities))
+
+
+def identities_for(fmr: float) -> int:
+    """The fewest people n that support an FMR in (0, 1): n (n - 1) / 2 >= 3 / FMR."""
+    needed = Fraction(RULE_OF_THREE) / Fraction(fmr) * (1 - ROUNDING)
+    pairs = math.ceil(needed)
+    n = (1 + math.isqrt(8 * pairs - 7)) // 2  # the largest n with no more than that many
+    return n if math.comb(n, 2) >= pairs else n + 1

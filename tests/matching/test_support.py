@@ -1,0 +1,34 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mien.matching.support import identities_for, smallest_fmr, smallest_fnmr
+
+
+@pytest.mark.parametrize(
+    ("identities", "fmr"), [(2, 1), (3, 1), (4, 0.5), (10, 3 / 45), (100, 3 / 4950)]
+)
+def test_the_smallest_fmr_is_three_over_the_pairs_of_people(identities: int, fmr: float) -> None:
+    assert smallest_fmr(identities) == fmr
+
+
+def test_the_smallest_fnmr_is_three_over_the_people() -> None:
+    assert [smallest_fnmr(n) for n in (0, 2, 30)] == [1, 1, 0.1]
+
+
+@given(st.floats(1e-12, 0.999))
+def test_so_many_people_support_a_rate_and_one_fewer_do_not(fmr: float) -> None:
+    people = identities_for(fmr)
+    assert 3 / math.comb(people, 2) <= fmr * (1 + 1e-9)
+    assert people == 3 or 3 / math.comb(people - 1, 2) > fmr * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("people", [4, 23, 1000, 123_456])
+def test_the_people_that_a_rate_needs_are_those_that_support_it(people: int) -> None:
+    assert identities_for(smallest_fmr(people)) == people
+
+
+def test_a_rate_near_zero_needs_a_great_many() -> None:
+    assert identities_for(5e-324) > 10**161
