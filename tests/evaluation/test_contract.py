@@ -8,6 +8,7 @@ from mien.matching.intervals import Interval
 
 DEPLOYED: dict[str, Any] = {
     "threshold": 0.5, "target_fmr": None, "expected_fmr": None, "expected_fmr_upper95": None,
+    "expected_fnmr": None,
     "fmr": 0.0, "fmr_interval95": (0.0, 0.1), "fnmr": 0.2, "fnmr_interval95": (0.1, 0.3),
 }  # fmt: skip
 

@@ -85,7 +85,7 @@ def test_the_deployed_threshold_is_held_against_these_comparisons(bundle: Bundle
     by_hand = deployed(compared, Deployment(decide(RawThreshold(0.5), None), None))
     assert by_hand.fmr == np.mean(SCORES[~LABELS] >= np.float32(0.5))
     assert by_hand.fnmr == np.mean(SCORES[LABELS] < np.float32(0.5))
-    assert by_hand.expected_fmr is None
+    assert by_hand.expected_fmr is by_hand.expected_fnmr is None
     assert bundle.calibration is not None
     deployment = deploy(bundle.calibration, None)
     assert deployment is not None
@@ -93,6 +93,8 @@ def test_the_deployed_threshold_is_held_against_these_comparisons(bundle: Bundle
     assert found.target_fmr is not None
     assert found.target_fmr >= bundle.calibration.smallest_supported_fmr
     assert found.expected_fmr is not None
+    at = {point.threshold: point.fnmr for point in bundle.calibration.pictures.points}
+    assert found.expected_fnmr == at[found.threshold]
     assert found.expected_fmr <= found.target_fmr
     assert found.fmr == np.mean(SCORES[~LABELS] >= np.float32(found.threshold))
 

@@ -104,6 +104,7 @@ class Deployed(Section):
     target_fmr: float | None
     expected_fmr: float | None
     expected_fmr_upper95: float | None
+    expected_fnmr: float | None
     fmr: float
     fmr_interval95: Interval
     fnmr: float

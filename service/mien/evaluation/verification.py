@@ -46,12 +46,13 @@ def deployed(compared: Compared, deployment: Deployment) -> Deployed:
     """What the deployed threshold does on these comparisons."""
     comparisons, threshold = compared.comparisons, deployment.threshold
     (found,) = compared.rate_intervals([threshold])
-    measured = deployment.decision.measured
+    measured, curve = deployment.decision.measured, deployment.decision.curve
     return Deployed(
         threshold=threshold,
         target_fmr=deployment.target_fmr,
         expected_fmr=None if measured is None else measured.fmr,
         expected_fmr_upper95=None if measured is None else measured.fmr_upper95,
+        expected_fnmr=None if curve is None else curve.fnmr_at(threshold),
         fmr=comparisons.fmr(threshold),
         fmr_interval95=ends(found.fmr),
         fnmr=comparisons.fnmr(threshold),
