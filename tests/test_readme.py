@@ -49,7 +49,7 @@ def test_the_tour_runs_as_it_is_written(tmp_path: Path) -> None:
 
 def write_pictures(folder: Path) -> None:
     """What the tour asks its reader to have."""
-    folder_of_people(folder / "people", people=10, shots=6)
+    folder_of_people(folder / "people", people=50, shots=3)
     folder_of_people(folder / "staff", people=4, shots=3, first=20)
     for number, name in enumerate(("anna", "ben", "carla", "dmitri"), start=20):
         (folder / "staff" / f"person-{number}").rename(folder / "staff" / name)

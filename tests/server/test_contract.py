@@ -261,7 +261,7 @@ class TestIdentify:
                 person = int(candidate.subject_id[-1])
                 pictures = [encoded(person, shot) for shot in range(3)]
                 each = [client.verify(p, probe, by_hand).score.similarity for p in pictures]
-                fused = {"max": np.max, "mean": np.mean}[rule](each)
+                fused = max(each) if rule == "max" else sum(each) / len(each)
                 assert candidate.score.similarity == pytest.approx(fused, abs=1e-6)
                 subject = SubjectRef(gallery_id="g", subject_id=candidate.subject_id)
                 verified = client.verify(subject, probe, by_hand).score

@@ -12,6 +12,7 @@ from mien_training.config import recipe
 from mien_training.config.augmentation import Augmentation
 from mien_training.config.recipe import Crop
 from mien_training.data import Crops, load, split
+from mien_training.loading import load_recipe
 from mien_training.sampling import Sampler
 from tests.faces import encoded, folder_of_people
 
@@ -129,3 +130,10 @@ def test_the_share_takes_nobody_or_at_least_two(share: float, count: int) -> Non
 def test_a_split_that_leaves_fewer_than_two_for_training_is_refused() -> None:
     with pytest.raises(DatasetInvalid, match=r"of 3 people, validation_people=0.2 takes 2 and le"):
         split(PEOPLE[:3], 0.2, seed=1)
+
+
+@pytest.mark.parametrize("name", ["orl-center", "orl-triplet"])
+def test_the_demo_holds_ten_of_its_thirty_people_out(name: str) -> None:
+    """An FMR of a tenth needs nine people (`mien.matching.support`)."""
+    share = load_recipe(name).validation_people
+    assert [len(people) for people in split(PEOPLE, share, seed=0)] == [20, 10]

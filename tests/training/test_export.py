@@ -70,6 +70,7 @@ def test_it_is_calibrated_on_the_people_held_out_of_learning(run: Path, sealed: 
     assert calibration.identities == len(load_run(run).validation_people) == 3
     assert calibration.pictures.genuine_comparisons == 3 * 6
     assert calibration.pictures.impostor_comparisons == 3 * 16
+    assert [curve.samples for curve in calibration.curves] == [1, 2]
 
 
 def test_the_bundle_tells_where_it_comes_from(sealed: Export) -> None:
@@ -79,6 +80,9 @@ def test_the_bundle_tells_where_it_comes_from(sealed: Export) -> None:
     assert '"epochs":2' in manifest.provenance["recipe"]
     card = (sealed.bundle.folder / "MODEL_CARD.md").read_text()
     assert "3 people whom the network never learned from" in card
+    assert "3 pairs of people; they support an FMR of 1 and above" in card
+    assert "rule of three on pairs of people" in card
+    assert "A subject of 2 samples: 3 people" in card
     assert "CC0-1.0" in card
 
 

@@ -105,15 +105,14 @@ def import_network(
     """
     with needing("onnx", "import"):
         from mien.model.foreign.importing import Order, import_network, markdown
-        from mien.model.foreign.trial import Stated
+        from mien.model.foreign.stated import Stated
 
     order = Order(
         network=network,
         name=name or out.name,
         license=license_,
-        stated=Stated(layout, channels, _scale(scale, mean, std)),
+        stated=Stated(layout, channels, _scale(scale, mean, std), size),
         alignment=_alignment(alignment),
-        size=size,
         output=output,
         flip=flip,
         people=people,

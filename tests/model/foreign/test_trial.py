@@ -15,11 +15,12 @@ from mien.model.embedder import Embedder
 from mien.model.foreign.importing import MOST_PICTURES, Order, import_network, markdown
 from mien.model.foreign.network import Foreign, read
 from mien.model.foreign.preprocessing import SCALES, Preprocessing
-from mien.model.foreign.trial import CLEARLY, Stated, Tried, attempt, choose
+from mien.model.foreign.stated import Stated
+from mien.model.foreign.trial import CLEARLY, HALVES, Tried, attempt, choose
 from mien.model.pipeline import Pipeline
 from mien.model.proof import prove
 from tests.faces import folder_of_people
-from tests.model.foreign.networks import build, write
+from tests.model.foreign.networks import build, by_hand, write
 
 SIDE = 16
 
@@ -78,7 +79,7 @@ def order(
 def test_it_finds_layout_channels_and_scale_and_tells_how(tmp_path: Path) -> None:
     told: list[Tried] = []
     people = red_faces(tmp_path / "people", 14)
-    imported = order(tmp_path, people, choosy(layout_known=False), size=(SIDE, SIDE))
+    imported = order(tmp_path, people, choosy(layout_known=False), stated=Stated(size=(SIDE, SIDE)))
     bundle = import_network(imported, tmp_path / "b", told.extend)
     provenance = bundle.manifest.provenance
     assert provenance["preprocessing"] == "nchw, rgb, unit"
@@ -132,7 +133,7 @@ def test_few_people_prove_nothing(tmp_path: Path) -> None:
 
 def test_scales_that_make_no_difference_to_a_network_need_not_be_told_apart(tmp_path: Path) -> None:
     foreign, (crops, people) = without_bias(tmp_path), noise()
-    ways = list(Stated(channels="rgb").ways(("nchw",)))
+    ways = list(Stated(channels="rgb").ways(foreign))
     best, *others = attempt(foreign, ways, False, crops, people)
     twin = {"unit": "raw", "raw": "unit", "signed": "signed128", "signed128": "signed"}
     alike = {str(other.way.scale) for other in others if other.alike}
@@ -184,9 +185,9 @@ def test_the_best_is_not_taken_where_another_is_nearly_as_good() -> None:
 
 def test_a_network_that_runs_in_no_way_is_refused(tmp_path: Path) -> None:
     crops, people = noise()
-    ways = list(Stated(layout="nhwc").ways(("nhwc",)))
+    foreign = read(write(tmp_path, build(size=("h", "w"))))
     with pytest.raises(BundleInvalid, match="runs in no way that was tried: the network cannot"):
-        attempt(read(write(tmp_path, build())), ways, False, crops, people)
+        attempt(foreign, Stated().ways(foreign), False, crops[:, :8], people)
 
 
 def test_nothing_is_tried_where_everything_was_said(tmp_path: Path) -> None:
@@ -216,3 +217,26 @@ def test_a_folder_that_gives_no_rates_is_refused(tmp_path: Path, people: int, sh
     stated = Stated("nchw", "rgb", SCALES["raw"])
     with pytest.raises(DatasetInvalid, match="need two people, and two pictures of one"):
         import_network(order(tmp_path, folder, build(), stated=stated), tmp_path / "b")
+
+
+def test_the_share_of_halves_is_that_of_a_slow_count(tmp_path: Path) -> None:
+    foreign, (crops, people) = read(write(tmp_path)), noise()
+    ways = [Preprocessing("nchw", "rgb", SCALES[name]) for name in ("signed", "unit")]
+    best, other = attempt(foreign, ways, False, crops, people)
+    random = np.random.default_rng(0)
+    worse = 0
+    for _ in range(HALVES):
+        half = set(random.permutation(10)[:5].tolist())
+        rows = [row for row, person in enumerate(people.tolist()) if person in half]
+        rates = []
+        for each in (best, other):
+            vectors = by_hand(tmp_path / "net.onnx", crops[rows], each.way)
+            rates.append(cross_compare(vectors, people[rows]).eer())
+        worse += rates[1] > rates[0]
+    assert other.worse_in == pytest.approx(worse / HALVES, abs=0.01)  # but for ties by rounding
+
+
+def test_a_bundle_that_is_there_is_kept_before_anything_is_tried(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    with pytest.raises(OutputExists):
+        import_network(order(tmp_path, tmp_path / "nobody", build()), tmp_path / "b")

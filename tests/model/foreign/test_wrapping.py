@@ -226,3 +226,5 @@ def test_only_layouts_that_the_shape_admits_are_thought_of(
 def test_a_deviation_of_zero_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="divides by 0"):
         Scale((0, 0, 0), (1, 0, 1))
+    with pytest.raises(InvalidRequest, match="must be finite numbers"):
+        Scale((0, float("nan"), 0), (1, 1, 1))

@@ -18,8 +18,9 @@ from mien.model.card import Card
 from mien.model.embedder import BATCH, Embedder
 from mien.model.foreign import network as networks
 from mien.model.foreign.network import Foreign
-from mien.model.foreign.preprocessing import Layout, Preprocessing
-from mien.model.foreign.trial import Crops, People, Stated, Tried, attempt, choose
+from mien.model.foreign.preprocessing import Preprocessing
+from mien.model.foreign.stated import Stated
+from mien.model.foreign.trial import Crops, People, Tried, attempt, choose
 from mien.model.foreign.wrapping import wrap
 from mien.model.manifest import InputSpec, digest
 from mien.model.proof import check_batches
@@ -45,8 +46,6 @@ class Order:
     license: str
     stated: Stated
     alignment: Alignment = "none"
-    size: tuple[int, int] | None = None
-    """Height and width, where the network's input leaves them open."""
     output: str | None = None
     flip: bool = False
     people: Path | None = None
@@ -63,26 +62,12 @@ def import_network(
     Raises OutputExists; InvalidRequest, what is left open and not proved by the folder;
     BundleInvalid, the network cannot be wrapped; DatasetInvalid.
     """
-    foreign = networks.read(order.network, order.output)
-    layouts = _layouts(foreign, order.stated)
-    height, width = _size(foreign, layouts, order.size)
-    people = _people(order.people)
-    tried: Sequence[Tried] = ()
-    ways = list(order.stated.ways(layouts))
-    if len(ways) == 1:
-        (way,) = ways
-    elif order.people is None:
-        raise InvalidRequest(
-            f"say {', '.join(_open(order.stated, layouts))}: how the network was fed is not in its "
-            "file; or name a folder of people with --people, on which each way is tried"
-        )
-    else:
-        tried = attempt(foreign, ways, order.flip, *_some(people, height, width))
-        tell(tried)
-        way = choose(tried)
     with sealing.staged(out) as staging:
-        draft = _draft(order, foreign, way, (height, width), tried)
-        bundle = sealing.seal(draft, staging)
+        foreign = networks.read(order.network, order.output)
+        crop_size = order.stated.crop(foreign)
+        people = _people(order.people)
+        way, tried = _way(order, foreign, crop_size, people, tell)
+        bundle = sealing.seal(_draft(order, foreign, way, crop_size, tried), staging)
         embedder = Embedder.of(bundle)
         check_batches(embedder)
         if people:
@@ -92,45 +77,25 @@ def import_network(
     return load(out)
 
 
-def _layouts(foreign: Foreign, stated: Stated) -> tuple[Layout, ...]:
-    if stated.layout is None:
-        return foreign.layouts
-    if stated.layout not in foreign.layouts:
+def _way(
+    order: Order,
+    foreign: Foreign,
+    crop_size: tuple[int, int],
+    people: Sequence[Person],
+    tell: Callable[[Sequence[Tried]], None],
+) -> tuple[Preprocessing, Sequence[Tried]]:
+    """The one way to prepare crops, and what was tried to find it."""
+    ways = list(order.stated.ways(foreign))
+    if len(ways) == 1:
+        return ways[0], ()
+    if not people:
         raise InvalidRequest(
-            f"--layout {stated.layout} is not that of the network: it takes {list(foreign.shape)}"
+            f"say {', '.join(order.stated.unknown(foreign))}: how the network was fed is not in "
+            "its file; or name a folder of people with --people, on which each way is tried"
         )
-    return (stated.layout,)
-
-
-def _open(stated: Stated, layouts: Sequence[Layout]) -> list[str]:
-    """The options without which there is more than one way."""
-    return [name for name in stated.open() if name != "--layout" or len(layouts) > 1]
-
-
-def _size(
-    foreign: Foreign, layouts: Sequence[Layout], asked: tuple[int, int] | None
-) -> tuple[int, int]:
-    sizes = {foreign.size(layout) for layout in layouts}
-    if len(sizes) > 1:
-        raise InvalidRequest(
-            f"the network takes {list(foreign.shape)}, which is of one size as nchw and of another "
-            "as nhwc; say --layout"
-        )
-    (own,) = sizes
-    height, width = (
-        fixed if fixed is not None else wanted
-        for fixed, wanted in zip(own, asked or (None, None), strict=True)
-    )
-    if height is None or width is None:
-        raise InvalidRequest(
-            f"the network takes pictures of any size, {list(foreign.shape)}; say --size HxW, that "
-            "of the crops it learned from"
-        )
-    if asked and asked != (height, width):
-        raise InvalidRequest(
-            f"--size {asked[0]}x{asked[1]} is not that of the network, {height}x{width}"
-        )
-    return height, width
+    tried = attempt(foreign, ways, order.flip, *_some(people, *crop_size))
+    tell(tried)
+    return choose(tried), tried
 
 
 def _people(folder: Path | None) -> list[Person]:

@@ -1,5 +1,6 @@
 """What stands between a uint8 RGB crop and the numbers that a foreign network takes."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -24,6 +25,8 @@ class Scale:
     def __post_init__(self) -> None:
         if 0 in self.std:
             raise InvalidRequest(f"--std {self.std} divides by 0; give what the network was fed")
+        if not all(map(math.isfinite, (*self.mean, *self.std))):
+            raise InvalidRequest(f"--mean {self.mean} and --std {self.std} must be finite numbers")
 
     def __str__(self) -> str:
         """The name of the preset that it is, or its numbers."""

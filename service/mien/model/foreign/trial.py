@@ -18,14 +18,7 @@ from mien.errors import BundleInvalid, DatasetInvalid, InvalidRequest
 from mien.matching.metrics import Vectors, cross_compare
 from mien.model.embedder import Embedder
 from mien.model.foreign.network import Foreign
-from mien.model.foreign.preprocessing import (
-    CHANNELS,
-    SCALES,
-    Channels,
-    Layout,
-    Preprocessing,
-    Scale,
-)
+from mien.model.foreign.preprocessing import Preprocessing
 from mien.model.foreign.wrapping import wrap
 from mien.model.golden import check_unit
 from mien.model.manifest import InputSpec
@@ -40,26 +33,6 @@ SEED = 0
 
 Crops = npt.NDArray[np.uint8]
 People = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Stated:
-    """What the user said; None is left open."""
-
-    layout: Layout | None = None
-    channels: Channels | None = None
-    scale: Scale | None = None
-
-    def open(self) -> tuple[str, ...]:
-        """The options that are left open."""
-        return tuple(f"--{name}" for name, value in vars(self).items() if value is None)
-
-    def ways(self, layouts: Sequence[Layout]) -> Iterator[Preprocessing]:
-        """Every full answer that agrees with what was said; `layouts` are those to try."""
-        for layout in layouts if self.layout is None else (self.layout,):
-            for channels in CHANNELS if self.channels is None else (self.channels,):
-                for scale in SCALES.values() if self.scale is None else (self.scale,):
-                    yield Preprocessing(layout, channels, scale)
 
 
 @dataclass(frozen=True)
