@@ -7,7 +7,7 @@ MienError
 │   ├── InvalidEmbedding
 │   ├── ImageUndecodable
 │   ├── ImageTooLarge
-│   ├── DatasetInvalid          a folder of people that is none
+│   ├── DatasetInvalid          a folder of people, a pair file, groups or vectors that are none
 │   ├── SettingsInvalid
 │   └── RecipeInvalid
 ├── FailedPrecondition          it may work once something else has changed

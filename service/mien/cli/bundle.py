@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mien.cli.bundle_compare import compare
 from mien.cli.bundle_import import import_network
 from mien.cli.group import Group
 from mien.cli.options import json_option
@@ -66,6 +67,7 @@ def check(ctx: click.Context, bundle: Path, threads: int, json: bool) -> None:
 
 
 bundle.add_command(import_network)
+bundle.add_command(compare)
 
 
 def _table(told: Mapping[str, Any]) -> Iterator[str]:
