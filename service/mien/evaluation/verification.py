@@ -15,8 +15,9 @@ from mien.evaluation.contract import (
     ends,
 )
 from mien.evaluation.deployment import Deployment
-from mien.matching.intervals import RULE_OF_THREE, RateIntervals
+from mien.matching.intervals import RateIntervals
 from mien.matching.metrics import Comparisons, Rates, Similarities
+from mien.matching.support import RULE_OF_THREE
 
 TARGET_FMRS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 DET_POINTS = 512
