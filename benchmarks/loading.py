@@ -25,7 +25,7 @@ from mien_training.process_group import ALONE
 RECIPE = "center"
 SIDE = 112
 PEOPLE, PICTURES = 64, 16
-STEPS, ROUNDS = 12, 7
+STEPS, ROUNDS = 10, 5
 
 
 def main() -> None:
