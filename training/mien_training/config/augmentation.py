@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from mien_training.config.table import Probability, Settings, Share
+from mien_training.config.table import LEAST_SIDE, Probability, Settings, Share
 
 
 class Flip(Settings):
@@ -68,8 +68,9 @@ class DownScaling(Settings):
 
     probability: Probability = 0.2
     """0.2 in AdaFace (Kim et al. 2022), from where the smallest is too."""
-    smallest: float = Field(default=0.2, gt=0, lt=1)
-    """The least side that it shrinks to, as a share of the picture's."""
+    smallest: float = Field(default=0.2, ge=1 / LEAST_SIDE, lt=1)
+    """The least side that it shrinks to, as a share of the picture's; 1/16 leaves a pixel of the
+    smallest crop that is allowed."""
 
 
 class Jpeg(Settings):

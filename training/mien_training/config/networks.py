@@ -15,10 +15,7 @@ from mien_training.config.layers import (
     padded,
     unpadded,
 )
-from mien_training.config.table import Count, Positive, Settings, Share
-
-LARGEST_SIDE = 1024
-"""Pixels, of a crop."""
+from mien_training.config.table import LARGEST_SIDE, Count, Positive, Settings, Share
 
 
 class Backbone(Settings):

@@ -21,15 +21,15 @@ from mien_training.config.optimisation import (
     Schedule,
     Sgd,
 )
-from mien_training.config.table import Count, NotNegative, Settings, Share
+from mien_training.config.table import LARGEST_SIDE, LEAST_SIDE, Count, NotNegative, Settings, Share
 
 
 class Crop(Settings):
     """The size of the pictures that the network sees."""
 
-    height: int = Field(default=112, ge=16, le=1024)
+    height: int = Field(default=112, ge=LEAST_SIDE, le=LARGEST_SIDE)
     """Pixels. 112 is the usual size of a face crop (Deng et al. 2019, ArcFace)."""
-    width: int = Field(default=112, ge=16, le=1024)
+    width: int = Field(default=112, ge=LEAST_SIDE, le=LARGEST_SIDE)
     """Pixels."""
 
 
