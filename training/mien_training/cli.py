@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from mien.cli.group import Group
+from mien.cli.group import REFUSED, Group
+from mien.errors import MienError
 
 
 @click.group(cls=Group)
@@ -43,7 +44,12 @@ def fit(
     from mien_training import fit as learning
     from mien_training.process_group import rank
 
-    learning.fit(folder, loaded, out, resume=resume, strict=strict)
+    try:
+        learning.fit(folder, loaded, out, resume=resume, strict=strict)
+    except MienError:
+        if rank() == 0:
+            raise
+        raise click.exceptions.Exit(REFUSED) from None  # the first process says it for all
     if rank() == 0:
         click.echo(f"wrote {out}")
 

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Collection
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -48,12 +50,13 @@ def fit(
     where = device.choose(recipe.device)
     with ExitStack() as ending:
         group = ending.enter_context(joined(where))
-        if group.is_first:
-            _refuse_existing(out, RESUMED if resume else set())
-        saved = checkpoint.find(out)
-        digest, train, validation = _read(folder, recipe, strict=strict, tells=group.is_first)
-        if saved:
-            saved.refuse_other(recipe, folder, digest)
+        known = RESUMED if resume else set()
+        group.agreed(lambda: _refuse_existing(out, known) if group.is_first else None)
+        start = group.agreed(
+            lambda: _start(folder, recipe, out, strict=strict, tells=group.is_first)
+        )
+        group.refuse_unlike(start.told())
+        saved, digest, train, validation = start.saved, start.digest, start.train, start.validation
         batches = Batches(train, recipe, group)
         images = len(batches) * recipe.batches.people * recipe.batches.pictures
 
@@ -81,7 +84,8 @@ def fit(
                 progress.step(sum(len(labels) for _, labels in part))
             metrics: dict[str, float] = {}
             if validation.people and (epoch == recipe.epochs or epoch % recipe.validate_every == 0):
-                metrics = _validate(learner.average.network, validation, group)
+                # The first decides: processors differ in the last bit.
+                metrics = group.parts(_validate(learner.average.network, validation, group))[0]
                 learner.validated(metrics)
             is_last = epoch == recipe.epochs or learner.is_stopped
             columns = {
@@ -89,10 +93,10 @@ def fit(
                 "validation_eer": metrics.get("eer"),
                 "validation_fnmr": metrics.get("fnmr"),
             }
-            log.add(epoch, progress.seconds, columns)
+            group.agreed(partial(log.add, epoch, progress.seconds, columns))
             progress.epoch(epoch, columns, is_last=is_last)
-            if group.is_first and (is_last or epoch % recipe.checkpoint_every == 0):
-                Checkpoint(
+            if is_last or epoch % recipe.checkpoint_every == 0:
+                reached = Checkpoint(
                     recipe=recipe.model_dump_json(),
                     version=metadata.version("mien"),
                     data=str(folder.resolve()),
@@ -102,8 +106,43 @@ def fit(
                     epoch=epoch,
                     log=log.rows,
                     **learner.state_dict(),
-                ).save(out)
+                )
+                group.agreed(partial(_save, reached, out, writes=group.is_first))
     return out
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run begins with."""
+
+    saved: Checkpoint | None
+    recipe: Recipe
+    digest: str
+    """Of the pictures."""
+    train: Crops
+    validation: Crops
+
+    def told(self) -> dict[str, object]:
+        """What has to be the same in every process, by name."""
+        return {
+            "recipe": self.recipe.model_dump_json(),
+            "set of pictures": self.digest[:12],
+            "epoch": self.saved.epoch if self.saved else 0,
+        }
+
+
+def _start(folder: Path, recipe: Recipe, out: Path, *, strict: bool, tells: bool) -> Start:
+    """Read the pictures, and the checkpoint if there is one; refuse what cannot be begun."""
+    saved = checkpoint.find(out)
+    digest, train, validation = _read(folder, recipe, strict=strict, tells=tells)
+    if saved:
+        saved.refuse_other(recipe, folder, digest)
+    return Start(saved, recipe, digest, train, validation)
+
+
+def _save(reached: Checkpoint, out: Path, *, writes: bool) -> None:
+    if writes:
+        reached.save(out)
 
 
 def _read(folder: Path, recipe: Recipe, *, strict: bool, tells: bool) -> tuple[str, Crops, Crops]:

@@ -6,13 +6,15 @@ over the processes of what goes through their shares.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+
+from mien.errors import MienError, RunInvalid
 
 T = TypeVar("T")
 
@@ -71,9 +73,39 @@ class ProcessGroup:
         """What each process holds, in order; for anything that can be pickled."""
         if self.size == 1:
             return [part]
-        held: list[T | None] = [None] * self.size
+        held: list[T] = [part] * self.size
         distributed.all_gather_object(held, part)
-        return [one for one in held if one is not None]
+        return held
+
+    def agreed(self, work: Callable[[], T]) -> T:
+        """Do something in every process; what is refused in one is refused in all, as it was there.
+
+        Otherwise the others would wait for one that has gone.
+        """
+        if self.size == 1:
+            return work()
+        done: list[T] = []
+        refused = None
+        try:
+            done.append(work())
+        except MienError as error:
+            refused = error
+        refusals = [each for each in self.parts(refused) if each is not None]
+        if refusals:
+            raise refusals[0]
+        return done[0]
+
+    def refuse_unlike(self, start: Mapping[str, object]) -> None:
+        """Raises RunInvalid: the processes do not start from the same thing."""
+        first, *others = self.parts(start)
+        for number, other in enumerate(others, start=1):
+            for what, value in first.items():
+                if other[what] != value:
+                    raise RunInvalid(
+                        f"process {number} starts from another {what} than process 0, "
+                        f"{other[what]} and not {value}; give every process the same recipe, "
+                        "FOLDER and --out"
+                    )
 
 
 ALONE = ProcessGroup()
@@ -83,25 +115,33 @@ ALONE = ProcessGroup()
 @contextmanager
 def joined(device: torch.device) -> Iterator[ProcessGroup]:
     """The group that torchrun started this process for, or the process alone."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    if not is_launched():
         yield ALONE
         return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        distributed.init_process_group("cpu:gloo,cuda:nccl", device_id=device)
+    else:
+        distributed.init_process_group("gloo")
     try:
-        yield ProcessGroup(rank(), size)
+        yield ProcessGroup(rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
 
 
+def is_launched() -> bool:
+    """Whether torchrun started this process, and others with it."""
+    return distributed.is_torchelastic_launched() and os.environ["WORLD_SIZE"] != "1"
+
+
 def rank() -> int:
-    """Which of all processes this one is, by what torchrun says; 0 without it."""
-    return int(os.environ.get("RANK", "0"))
+    """Which of all processes this one is; 0 without torchrun."""
+    return int(os.environ["RANK"]) if is_launched() else 0
 
 
 def local_rank() -> int:
-    """Which of the processes on this machine it is, likewise."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+    """Which of the processes on this machine it is; 0 without torchrun."""
+    return int(os.environ["LOCAL_RANK"]) if is_launched() else 0
 
 
 def _gradients(module: nn.Module) -> list[Tensor]:

@@ -85,6 +85,6 @@ class _Gathered(Function):
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
-        total = slopes[0].contiguous()
+        total = slopes[0].clone(memory_format=torch.contiguous_format)
         distributed.all_reduce(total)
         return total[ctx.rank], None
