@@ -88,6 +88,52 @@ def test_a_collapse_without_triplets_is_named_too(
     assert cause.endswith("; lower optimiser.learning_rate (1e-09)")
 
 
+def without_normalisation(tmp_path: Path, distance: str, seed: int, rate: float) -> Recipe:
+    """Batch-hard triplets on a network that has nothing to keep its embeddings apart."""
+    return small(
+        tmp_path,
+        *("epochs=25", "validate_every=25", f"seed={seed}", "validation_people=0.2"),
+        "batches={people=8, pictures=4}",
+        "network={kind='cnn', channels=[8, 8], hidden=[32, 32], activation='tanh', "
+        "batch_normalisation=false}",
+        f"losses={{triplet={{distance='{distance}', selection={{kind='batch_hard'}}}}}}",
+        f"optimiser={{kind='adam', learning_rate={rate}}}",
+        "schedule={kind='constant'}",
+    )
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder_of_people(tmp_path_factory.mktemp("crowd"), people=20, shots=4)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("distance", ["squared", "plain"])
+def test_a_network_that_collapses_while_it_learns_is_stopped(
+    crowd: Path, tmp_path: Path, distance: str, seed: int
+) -> None:
+    """It starts apart, and a learning rate that is a hundred times too high takes it together."""
+    recipe = without_normalisation(tmp_path, distance, seed, rate=0.1)
+    with pytest.raises(LearningStopped) as raised:
+        fit(crowd, recipe, tmp_path / "run")
+    told = re.match(r"stopped at step (\d+): the embeddings have collapsed: ", str(raised.value))
+    assert told
+    assert LASTING < int(told[1]) <= LATEST
+    (at,) = re.findall(r"losses\.triplet at (\S+) for a margin of 0\.2; ", str(raised.value))
+    assert float(at) == pytest.approx(0.2, rel=0.02)
+    assert str(raised.value).endswith("or lower optimiser.learning_rate (0.1)")
+    first = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    row = dict(zip(first[0].split(","), first[1].split(","), strict=True))
+    assert float(row["between_distance"]) > 0.3
+
+
+@pytest.mark.parametrize("distance", ["squared", "plain"])
+def test_the_same_network_at_the_papers_rate_is_not_stopped(
+    crowd: Path, tmp_path: Path, distance: str
+) -> None:
+    fit(crowd, without_normalisation(tmp_path, distance, 1, rate=0.001), tmp_path / "run")
+
+
 def folder_of_copies(folder: Path) -> Path:
     """Each person's pictures are one and the same."""
     folder_of_people(folder, people=6, shots=1)
