@@ -18,6 +18,7 @@ from mien_training.data import load
 from mien_training.embed import embed
 from mien_training.fit import fit
 from mien_training.learner import Learner
+from mien_training.log import Log
 from mien_training.networks.embedding import EmbeddingNetwork
 from mien_training.process_group import ALONE
 from mien_training.run import load_run
@@ -312,10 +313,39 @@ def test_a_save_that_fails_leaves_the_previous_checkpoint(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(StorageFull, match=r"no space left for .*; the one before it is kept: free"):
+    with pytest.raises(StorageFull, match=r"; the checkpoint before it is kept: free some spa"):
         saved.save(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_first_save_that_fails_does_not_say_that_one_is_kept(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = checkpoint.load(out)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageFull, match=r"after epoch 2, and there is no checkpoint yet: free"):
+        saved.save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_written_after_the_last_checkpoint_is_out_of_tensorboards_view(
+    tmp_path: Path,
+) -> None:
+    first = Log(tmp_path, [])
+    for epoch, loss in ((1, 3.0), (2, 2.0), (3, 1.0)):
+        first.add(epoch, 0.0, {"loss": loss, "validation_eer": None})
+    again = Log(tmp_path, first.rows[:1])
+    again.add(2, 0.0, {"loss": 2.5, "validation_eer": 0.5})
+    shown = EventAccumulator(str(tmp_path / "tensorboard"))
+    shown.Reload()
+    losses = [(event.step, event.value) for event in shown.Scalars("loss")]
+    assert losses == [(1, 3.0), (2, 2.5)]
+    assert [event.step for event in shown.Scalars("validation_eer")] == [2]
 
 
 def test_a_checkpoint_with_one_changed_weight_is_refused(out: Path, tmp_path: Path) -> None:

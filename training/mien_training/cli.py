@@ -97,6 +97,19 @@ def export(
         click.echo("not calibrated: the recipe holds nobody out (validation_people=0)")
     else:
         click.echo(
-            f"calibrated on {calibration.identities} people held out of learning, for an FMR of "
-            f"{calibration.smallest_supported_fmr:.2g} and above"
+            f"calibrated on {calibration.identities} people held out of learning, "
+            f"{_what_it_supports(calibration.smallest_supported_fmr)}"
         )
+
+
+def _what_it_supports(smallest_fmr: float) -> str:
+    """Two or three people support no rate that says anything."""
+    from mien.matching.support import identities_for
+
+    if smallest_fmr < 1:
+        return f"for an FMR of {smallest_fmr:.2g} and above"
+    wanted = " and ".join(f"{identities_for(rate)} for {rate:g}" for rate in (0.1, 0.01))
+    return (
+        f"too few to support any FMR below 1: it takes {wanted}; hold out more "
+        "(validation_people) or add people"
+    )

@@ -24,6 +24,7 @@ from mien_training.learner import Learner, mean
 from mien_training.networks.embedding import EmbeddingNetwork
 from mien_training.process_group import ProcessGroup, joined
 from mien_training.progress import Progress
+from mien_training.room import room_for
 
 RECIPE = "recipe.json"
 RESUMED = {RECIPE, checkpoint.FILE, checkpoint.PARTIAL, logs.FILE, logs.EVENTS}
@@ -60,8 +61,9 @@ def fit(
         images = len(batches) * recipe.batches.people * recipe.batches.pictures
 
         if group.is_first:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / RECIPE).write_text(recipe.model_dump_json(indent=2) + "\n")
+            with room_for(out / RECIPE, out):
+                out.mkdir(parents=True, exist_ok=True)
+                (out / RECIPE).write_text(recipe.model_dump_json(indent=2) + "\n")
 
         ending.enter_context(device.reproducible(recipe.threads, where))
         learner = Learner.fresh(recipe, where, group, len(train.people), len(batches))
@@ -69,7 +71,6 @@ def fit(
             learner.load_state_dict(vars(saved))
         epoch = saved.epoch if saved else 0
         log = logs.Log(out, saved.log if saved else [], writes=group.is_first)
-        ending.enter_context(closing(log))
         progress = Progress(
             recipe.epochs, recipe.epochs * images, epoch * images, log.seconds, tells=group.is_first
         )

@@ -88,11 +88,12 @@ class Learner:
         self.group.combine(self.network, self.losses)
         optimiser.add_l1(self.optimiser, self.recipe.optimiser.l1)
         norm = optimiser.clip(self.optimiser, self.recipe.clip_gradient)
-        self.watch.gradient(self.steps + 1, norm)
+        log = {"learning_rate": rate, **mean(logs), "gradient_norm": norm}
+        self.watch.step(self.steps + 1, log)
         self.optimiser.step()
         self.average.update(self.network, self.steps)
         self.steps += 1
-        return {"learning_rate": rate, **mean(logs), "gradient_norm": norm}
+        return log
 
     def _backward(self, images: Tensor, labels: Tensor, share: float) -> dict[str, float]:
         """Add a share of the gradient of a batch: n processes, uint8 [B/n, H, W, 3], int64 [B]."""
