@@ -9,6 +9,7 @@ from sklearn.metrics import det_curve, roc_auc_score, roc_curve
 
 from mien.errors import DatasetInvalid, InvalidEmbedding
 from mien.matching import metrics
+from mien.matching.intervals import around_eer
 from mien.matching.metrics import (
     Comparisons,
     compare_pairs,
@@ -156,6 +157,7 @@ def test_rates_of_sorted_similarities_take_no_memory_worth_speaking_of(
         found.auc()
         found.det()
         found.fnmr_at_fmr(1e-4)
+        around_eer(found)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
