@@ -12,7 +12,7 @@ import pytest
 from mien.model.bundle import Bundle
 from tests.bundles import calibrated, uncalibrated
 from tests.evaluation import made
-from tests.faces import folder_of_people
+from tests.faces import encoded, folder_of_people
 from tests.processes import run
 
 
@@ -230,3 +230,13 @@ def test_evaluating_never_imports_torch_or_the_wire(bundle: Bundle, people: Path
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ
     ).stdout
     assert printed.endswith("[]\n")
+
+
+def test_one_picture_copied_everywhere_is_measured(bundle: Bundle, tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    for name in ("Anna", "Ben", "Carla"):
+        (copies / name).mkdir(parents=True)
+        for shot in range(2):
+            (copies / name / f"{shot}.png").write_bytes(encoded(0, 0))
+    edges = made.evaluated(bundle.folder, copies)["verification"]["similarities"]["edges"]
+    assert edges[-1] - edges[0] == pytest.approx(1e-3)

@@ -22,6 +22,8 @@ from mien.matching.support import RULE_OF_THREE
 TARGET_FMRS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 DET_POINTS = 512
 BINS = 60
+NARROWEST = 1e-3
+"""Of a histogram, in cosines: similarities may all be equal, and a bin needs a width."""
 
 
 def verification(compared: Compared) -> Verification:
@@ -112,8 +114,12 @@ def _unsupported(targets: Sequence[float], needed: Sequence[int]) -> list[Operat
 
 def _histogram(comparisons: Comparisons) -> Histogram:
     genuine, impostor = comparisons.genuine, comparisons.impostor
-    lowest, highest = min(genuine[0], impostor[0]), max(genuine[-1], impostor[-1])
-    edges = np.linspace(float(lowest), float(highest), BINS + 1)
+    lowest = float(min(genuine[0], impostor[0]))
+    highest = float(max(genuine[-1], impostor[-1]))
+    if highest - lowest < NARROWEST:
+        middle = (lowest + highest) / 2
+        lowest, highest = middle - NARROWEST / 2, middle + NARROWEST / 2
+    edges = np.linspace(lowest, highest, BINS + 1)
     return Histogram(
         edges=edges.tolist(),
         genuine=_density(genuine, edges),
