@@ -126,3 +126,10 @@ def test_targets_are_written_as_they_were_asked_for() -> None:
     assert [target(share) for share in (0.1, 1e-3, 1e-6)] == ["10 %", "0.1 %", "0.0001 %"]
     assert span((0.0, 0.0375)) == "0 % to 3.75 %"
     assert span(None) == ""
+
+
+def test_the_page_claims_of_the_people_only_what_mien_can_know(report: Report) -> None:
+    html = page(report, figures(report))
+    assert "had a say" not in html
+    assert "taken to hold none of the people" in html
+    assert "which mien cannot check" in html
