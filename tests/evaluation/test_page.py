@@ -8,7 +8,7 @@ import pytest
 from mien.errors import OutputExists
 from mien.evaluation.contract import Report
 from mien.evaluation.evaluate import Request, evaluate
-from mien.evaluation.summary import rate, span, summary, target
+from mien.evaluation.summary import points, rate, span, summary, target
 from mien.model.bundle import Bundle
 from mien.report.evaluation import figures, page, write
 from tests.bundles import uncalibrated
@@ -133,3 +133,20 @@ def test_the_page_claims_of_the_people_only_what_mien_can_know(report: Report) -
     assert "had a say" not in html
     assert "taken to hold none of the people" in html
     assert "which mien cannot check" in html
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
+    shares = (-0.00001, 0.0, 0.00004, -0.0123, 0.5)
+    assert [points(share) for share in shares] == ["0.00", "0.00", "0.00", "-1.23", "+50.00"]
+
+
+def test_a_difference_without_a_test_is_said(report: Report) -> None:
+    assert report.against is not None
+    untested = [
+        row.model_copy(update={"difference_interval95": None, "p_value": None})
+        for row in report.against.differences
+    ]
+    against = report.against.model_copy(update={"differences": untested})
+    without = report.model_copy(update={"against": against})
+    assert "too few people for an interval" in summary(without)
+    assert "too few people</td><td>–</td>" in page(without, figures(without))

@@ -36,6 +36,16 @@ def span(interval: Interval | None) -> str:
     return "" if interval is None else f"{rate(interval[0])} to {rate(interval[1])}"
 
 
+def points(difference: float) -> str:
+    """A difference of rates for people: percentage points with a sign, 0 without one."""
+    rounded = round(100 * difference, 2)
+    return f"{rounded:+.2f}" if rounded else "0.00"
+
+
+def _p(value: float) -> str:
+    return f"= {value:.3f}" if value >= 0.001 else "< 0.001"
+
+
 def _rows(report: Report) -> Iterator[Row]:
     found = report.verification
     yield f"{report.bundle.name} on {report.data.name}", "", "95 % interval"
@@ -133,6 +143,8 @@ def _against(found: Against | None) -> Iterator[Row]:
         return
     yield f"against {found.bundle.name}", "", ""
     for row in found.differences:
-        low, high = (100 * end for end in row.difference_interval95)
-        interval = f"{low:+.2f} to {high:+.2f} points, p = {row.p_value:.3f}"
-        yield f"  {row.measure}, difference", f"{100 * row.difference:+.2f}", interval
+        tested = "points; too few people for an interval"
+        if row.difference_interval95 is not None and row.p_value is not None:
+            low, high = map(points, row.difference_interval95)
+            tested = f"{low} to {high} points, p {_p(row.p_value)}"
+        yield f"  {row.measure}, difference", points(row.difference), tested

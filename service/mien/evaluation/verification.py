@@ -1,6 +1,5 @@
 """Verification (1:1): FMR and FNMR over all comparisons."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +16,7 @@ from mien.evaluation.contract import (
 from mien.evaluation.deployment import Deployment
 from mien.matching.intervals import RateIntervals
 from mien.matching.metrics import Comparisons, Rates, Similarities
-from mien.matching.support import RULE_OF_THREE
+from mien.matching.support import people_pairs_for, smallest_fmr_of
 
 TARGET_FMRS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 DET_POINTS = 512
@@ -35,7 +34,7 @@ def verification(compared: Compared) -> Verification:
         impostor_comparisons=len(comparisons.impostor),
         people=compared.people,
         people_pairs=compared.people_pairs,
-        smallest_supported_fmr=min(1.0, RULE_OF_THREE / compared.people_pairs),
+        smallest_supported_fmr=smallest_fmr_of(compared.people_pairs),
         eer=comparisons.eer(),
         eer_interval95=ends(compared.eer_interval()),
         auc=comparisons.auc(),
@@ -64,7 +63,7 @@ def deployed(compared: Compared, deployment: Deployment) -> Deployed:
 
 
 def _operating_points(compared: Compared) -> list[OperatingPoint]:
-    needed = [math.ceil(RULE_OF_THREE / target - 1e-9) for target in TARGET_FMRS]
+    needed = [people_pairs_for(target) for target in TARGET_FMRS]
     supported = [
         target
         for target, pairs in zip(TARGET_FMRS, needed, strict=True)
