@@ -3,7 +3,15 @@
 import math
 from collections.abc import Iterator
 
-from mien.evaluation.contract import Acquisition, Against, Identification, Interval, Lfw, Report
+from mien.evaluation.contract import (
+    Acquisition,
+    Against,
+    Deployed,
+    Identification,
+    Interval,
+    Lfw,
+    Report,
+)
 
 Row = tuple[str, str, str]
 WIDTH = 44
@@ -63,6 +71,7 @@ def _rows(report: Report) -> Iterator[Row]:
             yield name, "–", f"{needed}, {found.people_pairs:,} are there"
             break
     if report.deployed is not None:
+        yield from _asked(report.deployed)
         yield (
             f"FMR at threshold {report.deployed.threshold:.4f}",
             *_with(report.deployed.fmr, report.deployed.fmr_interval95),
@@ -75,6 +84,15 @@ def _rows(report: Report) -> Iterator[Row]:
     yield from _identified(report.identification)
     yield from _grouped(report)
     yield from _against(report.against)
+
+
+def _asked(found: Deployed) -> Iterator[Row]:
+    """What the calibration was asked for and promises, beside what is measured."""
+    if found.target_fmr is not None:
+        yield "FMR asked for", target(found.target_fmr), ""
+    if found.expected_fmr is not None:
+        bound = f"at most {rate(found.expected_fmr_upper95)}"
+        yield "  FMR by the calibration", rate(found.expected_fmr), bound
 
 
 def _with(share: float | None, interval: Interval | None) -> tuple[str, str]:
@@ -135,7 +153,8 @@ def _grouped(report: Report) -> Iterator[Row]:
         if ratio is not None and ratio.value is not None:
             high = "…" if ratio.high95 is None else f"{ratio.high95:.2f}"
             value, interval = f"{ratio.value:.2f}", f"{ratio.low95:.2f} to {high}"
-            yield f"worst {name} by best", value, interval
+            groups = f"({ratio.worst} by {ratio.best})"
+            yield f"worst {name} by best", value, f"{interval} {groups}"
 
 
 def _against(found: Against | None) -> Iterator[Row]:

@@ -1,4 +1,10 @@
-"""How small an error rate so many people can support."""
+"""How small an error rate so many people can support.
+
+The rule of three counts pairs of people as independent. That assumes that no few people cause the
+false matches; where some do ("wolves", Doddington et al. 1998, "Sheep, goats, lambs and wolves"),
+25 people hold none of a share of 5 % with a probability of 0.95^25 = 28 %. So the number to trust
+is the upper end of a measured interval, not that a rate is supported.
+"""
 
 import math
 from fractions import Fraction
