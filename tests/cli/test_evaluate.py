@@ -12,7 +12,7 @@ import pytest
 from mien.model.bundle import Bundle
 from tests.bundles import calibrated, uncalibrated
 from tests.evaluation import made
-from tests.faces import folder_of_people
+from tests.faces import encoded, folder_of_people
 from tests.processes import run
 
 
@@ -128,11 +128,11 @@ def test_what_cannot_be_evaluated_is_refused_in_one_sentence(
     assert "is no bundle" in refused(tmp_path, people)
     assert "is no folder" in refused(bundle.folder, tmp_path / "nowhere")
     one = folder_of_people(tmp_path / "one", people=1, shots=3)
-    assert "has 1 people; an evaluation compares at least 2" in refused(bundle.folder, one)
+    assert "has 1 person; an evaluation compares at least 2" in refused(bundle.folder, one)
     half = folder_of_people(tmp_path / "half", people=1, shots=3)
     (half / "nobody").mkdir()
     (half / "nobody" / "1.png").write_bytes(b"rubbish")
-    assert "has 1 people with a usable picture" in refused(bundle.folder, half)
+    assert "has 1 person with a usable picture" in refused(bundle.folder, half)
     single = folder_of_people(tmp_path / "single", people=4, shots=1)
     assert "no genuine comparisons" in refused(bundle.folder, single)
 
@@ -230,3 +230,59 @@ def test_evaluating_never_imports_torch_or_the_wire(bundle: Bundle, people: Path
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ
     ).stdout
     assert printed.endswith("[]\n")
+
+
+def test_one_picture_copied_everywhere_is_measured(bundle: Bundle, tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    for name in ("Anna", "Ben", "Carla"):
+        (copies / name).mkdir(parents=True)
+        for shot in range(2):
+            (copies / name / f"{shot}.png").write_bytes(encoded(0, 0))
+    edges = made.evaluated(bundle.folder, copies)["verification"]["similarities"]["edges"]
+    assert edges[-1] - edges[0] == pytest.approx(1e-3)
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_embedded(
+    bundle: Bundle, people: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    for option, path, why in (
+        ("--save-vectors", tmp_path / "nowhere" / "x.npz", "there is no folder"),
+        ("--save-vectors", tmp_path / "file" / "x.npz", "Not a directory"),
+        ("--save-vectors", Path("/proc/x.npz"), "cannot be written"),
+        ("--save-vectors", tmp_path / ("x" * 245 + ".npz"), "longer than 240 bytes"),
+        ("--out", tmp_path / "file" / "deep" / "out", "Not a directory"),
+        ("--out", Path("/proc/mien/out"), "cannot be written"),
+        ("--out", tmp_path / ("x" * 300), "longer than 240 bytes"),
+        ("--out", tmp_path / "/".join(["x" * 200] * 30), "File name too long"),
+        ("--out", tmp_path / "link", "it is a link to nothing"),
+    ):
+        sentence = refused(bundle.folder, people, option, path)
+        assert f"{path} cannot be written: " in sentence, sentence
+        assert why in sentence
+        assert "embed" not in sentence
+    assert sorted(child.name for child in tmp_path.iterdir()) == ["file", "link"]
+
+
+def test_saved_vectors_and_a_report_do_not_share_a_folder(
+    bundle: Bundle, people: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    inside = out / "v.npz"
+    sentence = refused(bundle.folder, people, "--out", out, "--save-vectors", inside)
+    assert "which the report fills alone" in sentence
+
+
+def test_swapped_arguments_are_asked_about(bundle: Bundle, people: Path) -> None:
+    assert "BUNDLE and DATASET swapped?" in refused(people, bundle.folder)
+
+
+def test_what_only_looks_like_a_picture_does_not_end_an_evaluation(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    folder = folder_of_people(tmp_path / "people", people=3, shots=2)
+    (folder / "person-0" / "folder.png").mkdir()
+    (folder / "person-1" / "link.png").symlink_to(tmp_path / "nothing.png")
+    assert made.evaluated(bundle.folder, folder)["acquisition"]["pictures"] == 6

@@ -64,3 +64,28 @@ def test_nothing_but_rubbish_is_refused(bundle: Bundle, tmp_path: Path) -> None:
         (tmp_path / name / "1.png").write_bytes(b"rubbish")
     with pytest.raises(DatasetInvalid, match=r"none of the 2 pictures .*IMAGE_UNDECODABLE"):
         acquire(Pipeline(bundle, threads=1), pictures_of(scan(tmp_path)))
+
+
+def test_a_file_that_is_not_given_is_a_failure_of_its_own_reason(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    pictures = pictures_of(scan(folder_of_people(tmp_path, people=2, shots=3)))
+    pictures[1].path.unlink()
+    pictures[4].path.write_bytes(b"rubbish")
+    pictures[5].path.unlink()
+    pictures[5].path.mkdir()
+    pipeline = Pipeline(bundle, threads=1)
+    found = acquire(pipeline, pictures)
+    assert found.failures == (
+        Failure("person-0", "person-0/1.png", "UNREADABLE"),
+        Failure("person-1", "person-1/1.png", "IMAGE_UNDECODABLE"),
+        Failure("person-1", "person-1/2.png", "UNREADABLE"),
+    )
+    kept = [pictures[row] for row in (0, 2, 3)]
+    assert found.names.tolist() == [picture.name for picture in kept]
+    for vector, picture in zip(found.vectors, kept, strict=True):
+        assert abs(vector - pipeline.embed(picture.path.read_bytes())).max() < 1e-6
+    counted = acquisition(found)
+    assert counted is not None
+    assert counted.failures_to_acquire == 3
+    assert counted.reasons == {"IMAGE_UNDECODABLE": 1, "UNREADABLE": 2}

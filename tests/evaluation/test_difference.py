@@ -50,5 +50,25 @@ def test_a_worse_bundle_is_told_from_chance() -> None:
     assert eer.measure == "EER"
     assert eer.this == pytest.approx(this.comparisons.eer(), abs=1e-6)
     assert eer.other == pytest.approx(other.comparisons.eer(), abs=1e-6)
+    assert eer.difference_interval95 is not None
     assert eer.difference_interval95[0] > 0
+    assert eer.p_value is not None
     assert eer.p_value < 0.05
+
+
+@pytest.mark.parametrize(
+    ("people", "measures"),
+    [
+        (5, ["EER"]),
+        (9, ["EER", "FNMR at FMR 10 %"]),
+        (12, ["EER", "FNMR at FMR 10 %"]),
+        (25, ["EER", "FNMR at FMR 10 %", "FNMR at FMR 1 %"]),
+    ],
+)
+def test_only_what_the_people_support_is_tested(people: int, measures: list[str]) -> None:
+    this, other = (made.samples(people, 3, spread=spread) for spread in (0.5, 0.9))
+    listed = [ListedPairs(s, drawn_trials(s, 0), seed=0) for s in (this, other)]
+    found = differences(listed[0], listed[1], None, seed=0)
+    assert [each.measure for each in found] == measures
+    for each in found:
+        assert (each.difference_interval95 is None) == (each.p_value is None) == (people < 10)

@@ -72,7 +72,7 @@ def test_every_key_is_documented_once_and_none_that_is_not_there(
 
 def test_accuracy_is_compared_on_pairs(reports: list[dict[str, Any]]) -> None:
     measures = [row["measure"] for row in reports[1]["against"]["differences"]]
-    assert measures == ["EER", "FNMR at FMR 10 %", "FNMR at FMR 1 %", "accuracy"]
+    assert measures == ["EER", "accuracy"]  # 6 people support no FMR of 10 %
     for measure in measures:
         assert f"`{measure}`" in DOCUMENT
 

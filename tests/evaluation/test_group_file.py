@@ -35,7 +35,7 @@ def test_a_malformed_line_is_named(tmp_path: Path, text: str, message: str) -> N
 
 
 def test_a_file_that_is_missing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetInvalid, match=r"gone\.csv cannot be read"):
+    with pytest.raises(DatasetInvalid, match=r"gone\.csv does not exist$"):
         group_file.read(tmp_path / "gone.csv")
 
 

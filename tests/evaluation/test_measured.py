@@ -41,10 +41,11 @@ def test_both_are_compared_on_the_same_pictures_and_failures_stay_apart(bundle: 
 
 
 def test_the_direction_of_a_difference_is_the_others_less_this(bundle: Bundle) -> None:
-    good, bad = made.samples(people=8, shots=4), made.samples(people=8, shots=4, spread=3)
+    good, bad = made.samples(people=12, shots=4), made.samples(people=12, shots=4, spread=3)
     first, second = (Measured.of(bundle, FOLDER, s, 0) for s in (good, bad))
     forth, back = first.against(second).differences[0], second.against(first).differences[0]
     assert forth.difference == -back.difference > 0
+    assert back.difference_interval95 is not None
     low, high = back.difference_interval95
     assert forth.difference_interval95 == pytest.approx((-high, -low))
     assert forth.p_value == back.p_value

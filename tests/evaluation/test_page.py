@@ -2,13 +2,14 @@
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mien.errors import OutputExists
-from mien.evaluation.contract import Report
+from mien.evaluation.contract import Lfw, Report
 from mien.evaluation.evaluate import Request, evaluate
-from mien.evaluation.summary import rate, span, summary, target
+from mien.evaluation.summary import points, rate, span, summary, target
 from mien.model.bundle import Bundle
 from mien.report.evaluation import figures, page, write
 from tests.bundles import uncalibrated
@@ -126,3 +127,62 @@ def test_targets_are_written_as_they_were_asked_for() -> None:
     assert [target(share) for share in (0.1, 1e-3, 1e-6)] == ["10 %", "0.1 %", "0.0001 %"]
     assert span((0.0, 0.0375)) == "0 % to 3.75 %"
     assert span(None) == ""
+
+
+def test_the_page_claims_of_the_people_only_what_mien_can_know(report: Report) -> None:
+    html = page(report, figures(report))
+    assert "had a say" not in html
+    assert "taken to hold none of the people" in html
+    assert "which mien cannot check" in html
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
+    shares = (-0.00001, 0.0, 0.00004, -0.0123, 0.5)
+    assert [points(share) for share in shares] == ["0.00", "0.00", "0.00", "-1.23", "+50.00"]
+
+
+def test_a_difference_without_a_test_is_said(report: Report) -> None:
+    assert report.against is not None
+    untested = [
+        row.model_copy(update={"difference_interval95": None, "p_value": None})
+        for row in report.against.differences
+    ]
+    against = report.against.model_copy(update={"differences": untested})
+    without = report.model_copy(update={"against": against})
+    assert "too few people for an interval" in summary(without)
+    assert "too few people</td><td>–</td>" in page(without, figures(without))
+
+
+def test_the_table_tells_what_was_asked_for_and_promised(report: Report) -> None:
+    found = report.deployed
+    assert found is not None
+    assert found.target_fmr is not None
+    table = " ".join(summary(report).split())
+    assert f"FMR asked for {target(found.target_fmr)} " in table
+    promised = f"{rate(found.expected_fmr)} at most {rate(found.expected_fmr_upper95)}"
+    assert f"FMR by the calibration {promised}" in table
+    assert report.groups is not None
+    ratio = report.groups.fnmr_ratio
+    assert ratio is not None
+    named = ratio.model_copy(update={"value": 2.0, "low95": 1.0, "high95": 3.0})
+    groups = report.groups.model_copy(update={"fnmr_ratio": named})
+    table = summary(report.model_copy(update={"groups": groups}))
+    assert f"1.00 to 3.00 ({named.worst} by {named.best})" in table
+
+
+def test_the_second_bundle_is_dashed_and_named_in_the_footer(report: Report) -> None:
+    assert report.against is not None
+    drawn = figures(report)
+    alone = figures(report.model_copy(update={"against": None}))
+    assert drawn["det"].count("stroke-dasharray") > alone["det"].count("stroke-dasharray")
+    assert f"against model {report.against.bundle.fingerprint[:12]}" in page(report, drawn)
+
+
+def test_group_rates_beside_pairs_say_that_they_are_over_all_pictures(report: Report) -> None:
+    sentence = "over all pictures that the pairs name"
+    assert sentence not in page(report, figures(report))
+    lfw: dict[str, Any] = {"view": 1, "pairs": 8, "folds": None, "thresholds": [], "accuracy": None,
+           "accuracy_interval95": None, "standard_error": None, "fold_accuracies": []}  # fmt: skip
+    data = report.data.model_copy(update={"comparisons": "view1"})
+    listed = report.model_copy(update={"data": data, "lfw": Lfw.model_validate(lfw)})
+    assert sentence in page(listed, figures(listed))

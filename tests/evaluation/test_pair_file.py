@@ -59,6 +59,9 @@ def test_names_with_spaces_are_kept_between_tabs_and_empty_lines_at_the_end_are_
         ("0\n", "line 1 is '0'"),
         ("1\t300\n", "at least 2"),
         ("-2\n", "line 1 is '-2'"),
+        ("1" * 5000 + "\n", f"line 1 is '{'1' * 80}'; expected a count"),
+        ("3\t" + "1" * 5000 + "\n", "line 1 is .*; expected a count"),
+        (VIEW1.replace("Ben\t3\t1", "Ben\t3\t" + "1" * 5000), "line 3 .* is no number"),
         ("2\nAnna\t1\t2\n", "announces 4 pairs, 1 lines follow"),
         (VIEW1 + "Ben\t1\tAnna\t4\n", "announces 4 pairs, 5 lines follow"),
         (VIEW1.replace("Ben\t3\t1", "Ben\t3"), r"line 3 is 'Ben\\t3': it has 2 fields.*name, i, j"),
@@ -77,7 +80,7 @@ def test_a_malformed_line_is_named(write: Callable[[str], Path], text: str, mess
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetInvalid, match="no pair file"):
+    with pytest.raises(DatasetInvalid, match=r"gone\.txt does not exist$"):
         pair_file.read(tmp_path / "gone.txt")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff")
     with pytest.raises(DatasetInvalid, match="no pair file"):
@@ -117,3 +120,7 @@ def test_shots_that_saved_vectors_lack_are_listed(write: Callable[[str], Path]) 
     del known["Ben/Ben_0002"]
     with pytest.raises(DatasetInvalid, match=r"1 images .*saved\.npz: Ben/Ben_0002$"):
         pair_file.check_known(file, known, "saved.npz")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_count(write: Callable[[str], Path]) -> None:
+    assert pair_file.read(write("\ufeff" + VIEW1)).pairs == pair_file.read(write(VIEW1)).pairs

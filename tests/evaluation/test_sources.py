@@ -6,7 +6,7 @@ import pytest
 from mien.errors import DatasetInvalid, ModelMismatch
 from mien.evaluation import saved
 from mien.evaluation.listing import SHOWN, listing
-from mien.evaluation.sources import check_people, open_source
+from mien.evaluation.sources import check_people, open_source, refuse_bundle
 from mien.model.bundle import Bundle
 from tests.bundles import uncalibrated
 from tests.evaluation import made
@@ -48,13 +48,13 @@ def test_saved_vectors_are_read_with_the_bundle_that_made_them(
 def test_a_folder_that_is_named_like_vectors_is_a_folder(tmp_path: Path) -> None:
     folder = folder_of_people(tmp_path / "people.npz", people=2, shots=1)
     assert open_source(folder, None).kind == "folder"
-    with pytest.raises(DatasetInvalid, match="no saved vectors"):
+    with pytest.raises(DatasetInvalid, match=r"gone\.npz does not exist$"):
         saved.read(tmp_path / "gone.npz", None)  # type: ignore[arg-type]
 
 
 def test_fewer_than_two_people_are_refused() -> None:
     check_people(Path("folder"), 2)
-    with pytest.raises(DatasetInvalid, match=r"^folder has 1 people; .* at least 2$"):
+    with pytest.raises(DatasetInvalid, match=r"^folder has 1 person; .* at least 2$"):
         check_people(Path("folder"), 1)
     with pytest.raises(DatasetInvalid, match="has 0 people with a usable picture; an"):
         check_people(Path("folder"), 0, "with a usable picture")
@@ -66,3 +66,11 @@ def test_a_list_is_cut_and_says_by_how_much() -> None:
     names = [f"{n:04}" for n in range(1000 + SHOWN)]
     assert listing(names).endswith("0019 and 1,000 more")
     assert listing(names[:SHOWN]).endswith("0019")
+
+
+def test_a_bundle_in_the_place_of_the_people_is_named(bundle: Bundle, tmp_path: Path) -> None:
+    refuse_bundle(tmp_path)
+    with pytest.raises(
+        DatasetInvalid, match=r"holds a manifest\.json.* BUNDLE and DATASET swapped"
+    ):
+        refuse_bundle(bundle.folder)

@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from mien.errors import DatasetInvalid
 from mien.evaluation.compared import AllPairs, ListedPairs
 from mien.evaluation.deployment import Deployment, deploy
+from mien.evaluation.samples import Samples
 from mien.evaluation.trials import Trials
 from mien.evaluation.verification import deployed, verification
 from mien.matching.decision import RawThreshold, decide
@@ -101,3 +102,16 @@ def test_the_deployed_threshold_is_held_against_these_comparisons(bundle: Bundle
 
 def test_without_calibration_and_threshold_nothing_is_deployed() -> None:
     assert deploy(None, None) is None
+
+
+def test_similarities_that_are_all_equal_have_a_histogram_and_rates() -> None:
+    vectors = np.tile(SAMPLES.vectors[:1], (len(SAMPLES.names), 1))
+    alike = Samples(vectors, SAMPLES.people, SAMPLES.names, ())
+    found = verification(AllPairs(alike, seed=0))
+    assert 0 <= found.eer <= 1
+    shown = found.similarities
+    widths = np.diff(shown.edges)
+    assert (widths > 0).all()
+    assert shown.edges[-1] - shown.edges[0] == pytest.approx(1e-3)
+    for density in (shown.genuine, shown.impostor):
+        assert np.sum(widths * density) == pytest.approx(1)

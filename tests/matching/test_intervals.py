@@ -3,6 +3,8 @@ from math import erf, sqrt
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mien.errors import DatasetInvalid
 from mien.matching import intervals
@@ -14,6 +16,7 @@ from mien.matching.intervals import (
     eers,
     interval,
     pair_rate_intervals,
+    quantiles,
     rate_intervals,
 )
 from mien.matching.metrics import cross_compare
@@ -183,3 +186,15 @@ def test_no_square_of_similarities_is_held() -> None:
         tracemalloc.stop()
     draws, block = 6000 * 1000 * 4, 256 * len(people) * 8
     assert peak < 3 * draws + 6 * block < len(people) ** 2 * 4
+
+
+@given(
+    st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=30),
+    st.lists(st.floats(0, 1), min_size=1, max_size=5),
+)
+def test_quantiles_of_sorted_values_are_those_of_numpy(
+    values: list[float], shares: list[float]
+) -> None:
+    ascending = np.sort(np.array(values, np.float32))
+    theirs = np.quantile(ascending.astype(float), shares)
+    np.testing.assert_allclose(quantiles(ascending, np.array(shares)), theirs, atol=1e-12)

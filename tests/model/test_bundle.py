@@ -71,7 +71,7 @@ def test_a_changed_file_is_named(copy: Path, name: str) -> None:
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(BundleInvalid, match="is no bundle"):
         load(tmp_path)
-    with pytest.raises(BundleInvalid, match="is no bundle"):
+    with pytest.raises(BundleInvalid, match="nowhere is no bundle: there is no such folder"):
         load(tmp_path / "nowhere")
 
 
@@ -104,6 +104,14 @@ def test_an_edited_manifest_is_refused(
 def test_a_damaged_manifest_is_refused(copy: Path, content: str) -> None:
     (copy / "manifest.json").write_text(content)
     with pytest.raises(BundleInvalid, match=r"manifest\.json is damaged"):
+        load(copy)
+
+
+def test_a_manifest_without_a_format_says_which_key_it_lacks(copy: Path) -> None:
+    (copy / "manifest.json").write_text("{}")
+    with pytest.raises(
+        BundleInvalid, match=r"manifest\.json is damaged: it lacks the key 'format'"
+    ):
         load(copy)
 
 

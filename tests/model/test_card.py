@@ -51,3 +51,9 @@ def test_the_cost_of_int8_is_told_with_its_sign() -> None:
     text = Card("faces", "CC0-1.0", [], calibration(), costs=costs).text()
     assert "| EER | 0.0200 | 0.0300 | +0.0100 |" in text
     assert "| FNMR at an FMR of 0.01 | 0.2000 | 0.1500 | -0.0500 |" in text
+
+
+def test_a_card_says_what_the_smallest_supported_rate_assumes() -> None:
+    text = Card(name="n", license="MIT", data=[]).text()
+    assert "assumes that no few people cause the false matches" in text
+    assert "rely on the upper ends of the intervals" in text

@@ -159,7 +159,7 @@ def _people(run: Run, data: Path) -> Crops:
     loaded = folders.load(data, run.recipe.crop)
     if loaded.digest != run.data_digest:
         raise DatasetInvalid(
-            f"{data} is not what {run.version} learned from: its pictures have changed; "
+            f"{data} is not what the run learned from: its pictures have changed; "
             "name the unchanged folder with --data"
         )
     return loaded.crops

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mien.cli.group import needing
 from mien.cli.options import json_option, threshold_option
 
 if TYPE_CHECKING:
@@ -98,14 +99,16 @@ def measure(
 
     `mien bundle compare A B DATASET` is this with `against`.
 
-    Raises OutputExists before anything is measured.
+    Raises InvalidRequest and OutputExists before anything is measured.
     """
     from mien.evaluation.evaluate import evaluate as evaluated
+    from mien.evaluation.sources import refuse_bundle
     from mien.evaluation.summary import summary
     from mien.model.bundle import load
 
     if out is not None:
-        _check_out(out)
+        _check_out(out, request.save_vectors)
+    refuse_bundle(request.dataset)
     report = evaluated(load(bundle), request, None if against is None else load(against))
     if out is not None:
         _write(report, out)
@@ -114,19 +117,22 @@ def measure(
         click.echo(f"\n{out / 'report.html'}\n{out / 'report.json'}")
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, save_vectors: Path | None) -> None:
     """Before anything is measured."""
-    from importlib.util import find_spec
+    from mien.errors import InvalidRequest, OutputExists
+    from mien.evaluation.destination import check_writable
 
-    from mien.errors import OutputExists
-
-    missing = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
-    if missing:
-        raise click.UsageError(
-            f"--out needs {' and '.join(missing)}: pip install 'mien[report]'; --json does not"
-        )
+    with needing("matplotlib", "report"):
+        import matplotlib  # noqa: F401 - to learn that it is there
+    with needing("jinja2", "report"):
+        import jinja2  # noqa: F401
+    check_writable(out)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise OutputExists(f"{out} exists already and is not empty; choose another name")
+    if save_vectors is not None and out.absolute() in save_vectors.absolute().parents:
+        raise InvalidRequest(
+            f"{save_vectors} lies in {out}, which the report fills alone; choose another place"
+        )
 
 
 def _write(report: "Report", out: Path) -> None:

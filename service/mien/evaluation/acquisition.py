@@ -1,12 +1,12 @@
 """Pictures to samples, and the share of them that failed (ISO/IEC 19795-1, 3.3 and 3.4).
 
-Failure to acquire (FTA): a picture that gives no vector, since it cannot be decoded or shows no
-usable face. Failure to enrol (FTE): a person none of whose pictures gives one. The error rates of
-matching are over the rest.
+Failure to acquire (FTA): a picture that gives no vector, since it cannot be read or decoded or
+shows no usable face. Failure to enrol (FTE): a person none of whose pictures gives one. The error
+rates of matching are over the rest.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from mien.evaluation.samples import Failure, Samples
 from mien.matching.metrics import Vectors
 from mien.model.embedder import BATCH
 from mien.model.pipeline import Pipeline
+
+UNREADABLE = "UNREADABLE"
+"""The reason of a file that the system does not give; the other reasons are of MienError."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ def pictures_of(people: Sequence[Person]) -> list[Picture]:
 
 
 def acquire(pipeline: Pipeline, pictures: Sequence[Picture]) -> Samples:
-    """Embed every picture; what the pipeline refuses is recorded with its reason.
+    """Embed every picture; what cannot be read or the pipeline refuses is recorded with its reason.
 
-    Raises DatasetInvalid if no picture at all could be used, and OSError if one cannot be read.
+    Raises DatasetInvalid if no picture at all could be used.
     """
     acquired: list[tuple[Picture, Vectors]] = []
     failures: list[Failure] = []
@@ -51,14 +54,30 @@ def acquire(pipeline: Pipeline, pictures: Sequence[Picture]) -> Samples:
     with tqdm(total=len(pictures), desc=f"embed {name}", unit="picture", disable=None) as bar:
         for start in range(0, len(pictures), BATCH):
             batch = pictures[start : start + BATCH]
-            outcomes = pipeline.embed_each([picture.path.read_bytes() for picture in batch])
-            for picture, outcome in zip(batch, outcomes, strict=True):
-                if isinstance(outcome, InvalidArgument):
-                    failures.append(Failure(picture.person, picture.name, outcome.reason))
+            for picture, outcome in zip(batch, _outcomes(pipeline, batch), strict=True):
+                if isinstance(outcome, str):
+                    failures.append(Failure(picture.person, picture.name, outcome))
                 else:
                     acquired.append((picture, outcome))
             bar.update(len(batch))
     return _samples(acquired, failures)
+
+
+def _outcomes(pipeline: Pipeline, batch: Sequence[Picture]) -> Iterator[Vectors | str]:
+    """Each picture's vector, or the reason why it has none."""
+    contents = [_content(picture.path) for picture in batch]
+    embedded = iter(pipeline.embed_each([content for content in contents if content is not None]))
+    for content in contents:
+        outcome = UNREADABLE if content is None else next(embedded)
+        yield outcome.reason if isinstance(outcome, InvalidArgument) else outcome
+
+
+def _content(path: Path) -> bytes | None:
+    """None: the file is gone, or not for us, or damaged on its disk."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _samples(acquired: Sequence[tuple[Picture, Vectors]], failures: Sequence[Failure]) -> Samples:

@@ -194,14 +194,17 @@ class Groups(Section):
 
 
 class Difference(Section):
-    """The other bundle's value less this one's, on the same comparisons."""
+    """The other bundle's value less this one's, on the same comparisons.
+
+    With too few people neither interval nor p-value.
+    """
 
     measure: Literal["EER", "FNMR at FMR 10 %", "FNMR at FMR 1 %", "accuracy"]
     this: float
     other: float
     difference: float
-    difference_interval95: Interval
-    p_value: float
+    difference_interval95: Interval | None
+    p_value: float | None
 
 
 class Against(Section):

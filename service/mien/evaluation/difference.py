@@ -13,6 +13,7 @@ from mien.evaluation.samples import Samples
 from mien.evaluation.trials import Rows, Trials
 from mien.matching import paired
 from mien.matching.intervals import eers
+from mien.matching.support import smallest_fmr_of
 
 MOST_OF_A_KIND = 50_000
 """Genuine and impostor comparisons that are tested: drawn from more, 1,000 resamples of all of
@@ -20,11 +21,15 @@ which would take hours."""
 
 Measure = Literal["EER", "FNMR at FMR 10 %", "FNMR at FMR 1 %", "accuracy"]
 
-STATISTICS: Sequence[tuple[Measure, paired.Statistic]] = (
-    ("EER", eers),
-    ("FNMR at FMR 10 %", paired.fnmr_at(0.1)),
-    ("FNMR at FMR 1 %", paired.fnmr_at(0.01)),
+STATISTICS: Sequence[tuple[Measure, paired.Statistic, float]] = (
+    ("EER", eers, 1.0),
+    ("FNMR at FMR 10 %", paired.fnmr_at(0.1), 0.1),
+    ("FNMR at FMR 1 %", paired.fnmr_at(0.01), 0.01),
 )
+"""What is compared, and the FMR that the people must support for it (rule of three)."""
+
+FEWEST_PEOPLE = 10
+"""Resamples of fewer people are too alike for an interval and a p-value."""
 
 
 def drawn_trials(samples: Samples, seed: int) -> Trials:
@@ -37,32 +42,34 @@ def drawn_trials(samples: Samples, seed: int) -> Trials:
 def differences(
     this: ListedPairs, other: ListedPairs, accuracy: tuple[Decided, Decided] | None, seed: int
 ) -> list[Difference]:
-    """Of each of STATISTICS, and of accuracy where both have one."""
+    """Of each of STATISTICS that the people support, and of accuracy where both have one."""
+    smallest = smallest_fmr_of(this.people_pairs)
+    supported = [(name, rate) for name, rate, fmr in STATISTICS if fmr >= smallest]
+    compared = paired.compare_rates(
+        this.similarities, other.similarities, this.pairs, [rate for _, rate in supported], seed
+    )
+    told = this.people >= FEWEST_PEOPLE
     found = [
-        _section(
-            name,
-            paired.compare_rates(
-                this.similarities, other.similarities, this.pairs, statistic, seed
-            ),
-        )
-        for name, statistic in STATISTICS
+        _section(name, difference, told=told)
+        for (name, _), difference in zip(supported, compared, strict=True)
     ]
     if accuracy is not None:
-        one, another = (decided.correct for decided in accuracy)
+        one, another = (each.correct for each in accuracy)
         if one is not None and another is not None:
-            compared = paired.compare_accuracy(one, another, this.pairs, seed)
-            found.append(_section("accuracy", compared))
+            decided = paired.compare_accuracy(one, another, this.pairs, seed)
+            found.append(_section("accuracy", decided, told=told))
     return found
 
 
-def _section(measure: Measure, found: paired.Difference) -> Difference:
+def _section(measure: Measure, found: paired.Difference, *, told: bool) -> Difference:
+    """`told`: there are people enough to tell a difference from chance."""
     return Difference(
         measure=measure,
         this=found.first,
         other=found.second,
         difference=found.value,
-        difference_interval95=ends(found.interval),
-        p_value=found.p_value,
+        difference_interval95=ends(found.interval) if told else None,
+        p_value=found.p_value if told else None,
     )
 
 

@@ -122,4 +122,4 @@ def _check(
     if request.save_vectors is not None:
         if source.kind == "vectors":
             raise InvalidRequest(f"{source.path} holds saved vectors already")
-        saved.check_absent(request.save_vectors)
+        saved.check_new(request.save_vectors)

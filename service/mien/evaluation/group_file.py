@@ -21,6 +21,8 @@ def read(path: Path) -> dict[str, str]:
                     f"{path}: the first line is {','.join(header)!r}; expected 'person,group'"
                 )
             return _groups(path, ((rows.line_num, row) for row in rows if row))
+    except FileNotFoundError:
+        raise DatasetInvalid(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetInvalid(f"{path} cannot be read as CSV: {error}") from None
 

@@ -13,7 +13,7 @@ from mien.evaluation.compared import ListedPairs
 from mien.evaluation.contract import Lfw, ends
 from mien.evaluation.deployment import least_error_threshold
 from mien.matching.calibration import Calibration
-from mien.matching.folds import accuracy_at, cross_validate
+from mien.matching.folds import cross_validate, decided
 from mien.matching.intervals import accuracy_interval
 
 
@@ -40,8 +40,8 @@ def _view1(compared: ListedPairs, calibration: Calibration | None, seed: int) ->
     similarities, same = compared.similarities, compared.pairs.same
     accuracy = interval = correct = None
     if threshold is not None:
-        accuracy = accuracy_at(similarities, same, threshold)
-        correct = np.asarray((similarities >= np.float32(threshold)) == same)
+        correct = decided(similarities, same, threshold)
+        accuracy = float(correct.mean())
         interval = ends(accuracy_interval(correct, compared.pairs, seed))
     section = Lfw(
         view=1,

@@ -20,6 +20,10 @@ from mien.vision.images import SUFFIXES
 
 MATCHED, MISMATCHED = 3, 4
 """Columns of a line."""
+MOST_DIGITS = 9
+"""Of a number; Python refuses to read one of more than 4,300."""
+SHOWN = 80
+"""Characters of a line that is quoted."""
 
 
 @dataclass(frozen=True, order=True)
@@ -65,7 +69,9 @@ class PairFile:
 def read(path: Path) -> PairFile:
     """Read a pair file. Raises DatasetInvalid, naming the line that is wrong."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise DatasetInvalid(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetInvalid(f"{path} is no pair file: {error}") from None
     while lines and not lines[-1].strip():
@@ -123,8 +129,8 @@ def _header(path: Path, lines: Sequence[str]) -> tuple[int | None, int]:
     if len(numbers) == 2 and numbers[0] and numbers[0] > 1 and numbers[1]:
         return numbers[0], numbers[1]
     raise DatasetInvalid(
-        f"{path}: line 1 is {lines[0] if lines else ''!r}; expected a count of pairs, or a number "
-        "of folds (at least 2) and a count"
+        f"{path}: line 1 is {lines[0][:SHOWN] if lines else ''!r}; expected a count "
+        "of pairs, or a number of folds (at least 2) and a count"
     )
 
 
@@ -144,7 +150,7 @@ def _pair(path: Path, number: int, line: str, *, genuine: bool, fold: int) -> Pa
     except ValueError as error:
         form = "name, i, j" if genuine else "name, i, other name, j"
         raise DatasetInvalid(
-            f"{path}: line {number} is {line!r}: {error}; expected a "
+            f"{path}: line {number} is {line[:SHOWN]!r}: {error}; expected a "
             f"{'matched' if genuine else 'mismatched'} pair, {form}"
         ) from None
     return pair
@@ -153,12 +159,14 @@ def _pair(path: Path, number: int, line: str, *, genuine: bool, fold: int) -> Pa
 def _shot(name: str, number: str) -> Shot:
     found = _count(number.strip())
     if found is None:
-        raise ValueError(f"{number!r} is no number of a picture")
+        raise ValueError(f"{number[:SHOWN]!r} is no number of a picture")
     if name in {"", ".", ".."} or "/" in name or "\\" in name or "\0" in name:
         raise ValueError(f"{name!r} is no name of a person")
     return Shot(name, found)
 
 
 def _count(word: str) -> int | None:
-    """A positive whole number, or None."""
-    return int(word) if word.isascii() and word.isdigit() and int(word) > 0 else None
+    """A positive whole number of so many digits at most, or None."""
+    if len(word) > MOST_DIGITS or not (word.isascii() and word.isdigit()):
+        return None
+    return int(word) or None

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import DatasetInvalid, ModelMismatch, OutputExists
+from mien.evaluation.destination import check_writable
 from mien.evaluation.listing import listing
 from mien.evaluation.samples import Failure, Samples
 from mien.model.bundle import Bundle
@@ -33,17 +34,22 @@ UNIT_TOLERANCE = 1e-3
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 
-def check_absent(path: Path) -> None:
-    """Raises OutputExists, and DatasetInvalid if it is not named as `read` will want it."""
+def check_new(path: Path) -> None:
+    """Raises OutputExists; DatasetInvalid if it is not named as `read` will want it, or has no
+    folder to lie in; InvalidRequest if it cannot be written.
+    """
     if path.suffix != SUFFIX:
         raise DatasetInvalid(f"saved vectors end in {SUFFIX}; {path} does not")
+    check_writable(path)
+    if not path.parent.is_dir():
+        raise DatasetInvalid(f"{path} cannot be written: there is no folder {path.parent}; make it")
     if path.exists():
         raise OutputExists(f"{path} exists already; choose another name or remove it")
 
 
 def save(samples: Samples, fingerprint: str, path: Path) -> None:
-    """Write samples to a new file, all or nothing. Raises as `check_absent`."""
-    check_absent(path)
+    """Write samples to a new file, all or nothing. Raises as `check_new`."""
+    check_new(path)
     arrays: dict[str, Any] = {
         "vectors": samples.vectors,
         "people": samples.people,
@@ -90,6 +96,8 @@ def _arrays(path: Path) -> Arrays:
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
+    except FileNotFoundError:
+        raise DatasetInvalid(f"{path} does not exist") from None
     except (ValueError, TypeError, AttributeError, OSError, EOFError, BadZipFile) as error:
         raise DatasetInvalid(f"{path} holds no saved vectors: {error}") from None
 

@@ -11,6 +11,7 @@ from mien.evaluation.acquisition import Picture, acquire, pictures_of
 from mien.evaluation.pair_file import PairFile
 from mien.evaluation.samples import Samples
 from mien.model.bundle import Bundle
+from mien.model.manifest import MANIFEST
 from mien.model.pipeline import Pipeline
 
 FEWEST_PEOPLE = 2
@@ -55,10 +56,19 @@ def open_source(path: Path, pairs: Path | None) -> Source:
     return Source(path, "folder", None, tuple(pictures_of(people)))
 
 
+def refuse_bundle(path: Path) -> None:
+    """Raises DatasetInvalid if a bundle stands where the people should."""
+    if (path / MANIFEST).is_file():
+        raise DatasetInvalid(
+            f"{path} holds a {MANIFEST}, as a bundle does, and not people; are BUNDLE and DATASET "
+            "swapped?"
+        )
+
+
 def check_people(path: Path, count: int, which: str = "") -> None:
     """Raises DatasetInvalid if there are not at least two."""
     if count < FEWEST_PEOPLE:
         raise DatasetInvalid(
-            f"{path} has {count} people {which}".rstrip()
+            f"{path} has {count} {'person' if count == 1 else 'people'} {which}".rstrip()
             + f"; an evaluation compares at least {FEWEST_PEOPLE}"
         )

@@ -3,7 +3,15 @@
 import math
 from collections.abc import Iterator
 
-from mien.evaluation.contract import Acquisition, Against, Identification, Interval, Lfw, Report
+from mien.evaluation.contract import (
+    Acquisition,
+    Against,
+    Deployed,
+    Identification,
+    Interval,
+    Lfw,
+    Report,
+)
 
 Row = tuple[str, str, str]
 WIDTH = 44
@@ -36,6 +44,16 @@ def span(interval: Interval | None) -> str:
     return "" if interval is None else f"{rate(interval[0])} to {rate(interval[1])}"
 
 
+def points(difference: float) -> str:
+    """A difference of rates for people: percentage points with a sign, 0 without one."""
+    rounded = round(100 * difference, 2)
+    return f"{rounded:+.2f}" if rounded else "0.00"
+
+
+def _p(value: float) -> str:
+    return f"= {value:.3f}" if value >= 0.001 else "< 0.001"
+
+
 def _rows(report: Report) -> Iterator[Row]:
     found = report.verification
     yield f"{report.bundle.name} on {report.data.name}", "", "95 % interval"
@@ -53,6 +71,7 @@ def _rows(report: Report) -> Iterator[Row]:
             yield name, "–", f"{needed}, {found.people_pairs:,} are there"
             break
     if report.deployed is not None:
+        yield from _asked(report.deployed)
         yield (
             f"FMR at threshold {report.deployed.threshold:.4f}",
             *_with(report.deployed.fmr, report.deployed.fmr_interval95),
@@ -65,6 +84,15 @@ def _rows(report: Report) -> Iterator[Row]:
     yield from _identified(report.identification)
     yield from _grouped(report)
     yield from _against(report.against)
+
+
+def _asked(found: Deployed) -> Iterator[Row]:
+    """What the calibration was asked for and promises, beside what is measured."""
+    if found.target_fmr is not None:
+        yield "FMR asked for", target(found.target_fmr), ""
+    if found.expected_fmr is not None:
+        bound = f"at most {rate(found.expected_fmr_upper95)}"
+        yield "  FMR by the calibration", rate(found.expected_fmr), bound
 
 
 def _with(share: float | None, interval: Interval | None) -> tuple[str, str]:
@@ -125,7 +153,8 @@ def _grouped(report: Report) -> Iterator[Row]:
         if ratio is not None and ratio.value is not None:
             high = "…" if ratio.high95 is None else f"{ratio.high95:.2f}"
             value, interval = f"{ratio.value:.2f}", f"{ratio.low95:.2f} to {high}"
-            yield f"worst {name} by best", value, interval
+            groups = f"({ratio.worst} by {ratio.best})"
+            yield f"worst {name} by best", value, f"{interval} {groups}"
 
 
 def _against(found: Against | None) -> Iterator[Row]:
@@ -133,6 +162,8 @@ def _against(found: Against | None) -> Iterator[Row]:
         return
     yield f"against {found.bundle.name}", "", ""
     for row in found.differences:
-        low, high = (100 * end for end in row.difference_interval95)
-        interval = f"{low:+.2f} to {high:+.2f} points, p = {row.p_value:.3f}"
-        yield f"  {row.measure}, difference", f"{100 * row.difference:+.2f}", interval
+        tested = "points; too few people for an interval"
+        if row.difference_interval95 is not None and row.p_value is not None:
+            low, high = map(points, row.difference_interval95)
+            tested = f"{low} to {high} points, p {_p(row.p_value)}"
+        yield f"  {row.measure}, difference", points(row.difference), tested

@@ -1,6 +1,5 @@
 """Verification (1:1): FMR and FNMR over all comparisons."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,11 +16,13 @@ from mien.evaluation.contract import (
 from mien.evaluation.deployment import Deployment
 from mien.matching.intervals import RateIntervals
 from mien.matching.metrics import Comparisons, Rates, Similarities
-from mien.matching.support import RULE_OF_THREE
+from mien.matching.support import people_pairs_for, smallest_fmr_of
 
 TARGET_FMRS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 DET_POINTS = 512
 BINS = 60
+NARROWEST = 1e-3
+"""Of a histogram, in cosines: similarities may all be equal, and a bin needs a width."""
 
 
 def verification(compared: Compared) -> Verification:
@@ -33,7 +34,7 @@ def verification(compared: Compared) -> Verification:
         impostor_comparisons=len(comparisons.impostor),
         people=compared.people,
         people_pairs=compared.people_pairs,
-        smallest_supported_fmr=min(1.0, RULE_OF_THREE / compared.people_pairs),
+        smallest_supported_fmr=smallest_fmr_of(compared.people_pairs),
         eer=comparisons.eer(),
         eer_interval95=ends(compared.eer_interval()),
         auc=comparisons.auc(),
@@ -62,7 +63,7 @@ def deployed(compared: Compared, deployment: Deployment) -> Deployed:
 
 
 def _operating_points(compared: Compared) -> list[OperatingPoint]:
-    needed = [math.ceil(RULE_OF_THREE / target - 1e-9) for target in TARGET_FMRS]
+    needed = [people_pairs_for(target) for target in TARGET_FMRS]
     supported = [
         target
         for target, pairs in zip(TARGET_FMRS, needed, strict=True)
@@ -112,8 +113,12 @@ def _unsupported(targets: Sequence[float], needed: Sequence[int]) -> list[Operat
 
 def _histogram(comparisons: Comparisons) -> Histogram:
     genuine, impostor = comparisons.genuine, comparisons.impostor
-    lowest, highest = min(genuine[0], impostor[0]), max(genuine[-1], impostor[-1])
-    edges = np.linspace(float(lowest), float(highest), BINS + 1)
+    lowest = float(min(genuine[0], impostor[0]))
+    highest = float(max(genuine[-1], impostor[-1]))
+    if highest - lowest < NARROWEST:
+        middle = (lowest + highest) / 2
+        lowest, highest = middle - NARROWEST / 2, middle + NARROWEST / 2
+    edges = np.linspace(lowest, highest, BINS + 1)
     return Histogram(
         edges=edges.tolist(),
         genuine=_density(genuine, edges),

@@ -51,10 +51,12 @@ def cross_validate(
     return Folded(thresholds, [float(correct[folds == f].mean()) for f in names], correct)
 
 
-def accuracy_at(similarities: Similarities, same: npt.NDArray[np.bool_], threshold: float) -> float:
-    """Share of pairs that are decided correctly: at or above the threshold is one person."""
+def decided(
+    similarities: Similarities, same: npt.NDArray[np.bool_], threshold: float
+) -> npt.NDArray[np.bool_]:
+    """Which pairs [P] are decided correctly: at or above the threshold is one person."""
     _refuse_unusable(similarities)
-    return float(((similarities >= np.float32(threshold)) == same).mean())
+    return np.asarray((similarities >= np.float32(threshold)) == same)
 
 
 def best_threshold(similarities: Similarities, same: npt.NDArray[np.bool_]) -> float:

@@ -102,9 +102,21 @@ def around_eer(comparisons: Comparisons) -> Similarities:
     """Thresholds [about 130], float32, ascending, at FMRs and FNMRs around the EER."""
     middle = max(comparisons.eer(), 1 / len(comparisons.genuine), 1 / len(comparisons.impostor))
     rates = np.clip(np.geomspace(middle / EER_REACH, middle * EER_REACH, EER_POINTS), 0, 1)
-    at_genuines = np.quantile(comparisons.genuine, rates)
-    at_impostors = np.quantile(comparisons.impostor, 1 - rates)
+    at_genuines = quantiles(comparisons.genuine, rates)
+    at_impostors = quantiles(comparisons.impostor, 1 - rates)
     return np.unique(np.concatenate([at_genuines, at_impostors]).astype(np.float32))
+
+
+def quantiles(ascending: Similarities, shares: Rates) -> Rates:
+    """What np.quantile gives of [N] sorted values at shares [S], linearly between two neighbours.
+
+    np.quantile copies the values first, of which there may be 2e8; these are looked up.
+    """
+    places = np.asarray(shares) * (len(ascending) - 1)
+    low = np.floor(places).astype(np.int64)
+    high = np.minimum(low + 1, len(ascending) - 1)
+    below, above = ascending[low].astype(float), ascending[high].astype(float)
+    return np.asarray(below + (above - below) * (places - low))
 
 
 def eers(fmr: Rates, fnmr: Rates) -> Rates:

@@ -14,6 +14,9 @@ LIMITS = (
     "The rates hold for pictures like those they were measured on, and for people drawn as those "
     "were; other cameras, ages, groups of people or crops have other rates. Measure on your own "
     "pictures before you rely on them.",
+    "A smallest supported FMR counts pairs of people as independent, which assumes that no few "
+    "people cause the false matches; rely on the upper ends of the intervals, which are a little "
+    "narrow where people are few.",
     "It decides about likeness only; it does not notice a photograph of a photograph.",
 )
 

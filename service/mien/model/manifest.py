@@ -77,6 +77,8 @@ def read_manifest(folder: Path) -> Manifest:
     Raises BundleInvalid: no bundle, of another format, an odd key, or changed since sealed.
     """
     path = folder / MANIFEST
+    if not folder.exists():
+        raise BundleInvalid(f"{folder} is no bundle: there is no such folder")
     if not path.is_file():
         raise BundleInvalid(f"{folder} is no bundle: it has no {MANIFEST}")
     try:
@@ -135,6 +137,8 @@ def first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if isinstance(error, KeyError):
+        return f"it lacks the key {error}"
     return f"{type(error).__name__} {error}"
 
 

@@ -5,6 +5,7 @@ Colours are Okabe and Ito's (2008), which the colour-blind tell apart.
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -76,12 +77,14 @@ def det_curves(curves: Mapping[str, tuple[Rates, Rates]]) -> str:
     """FNMR against FMR, as `det`, of points of each curve that are in order of threshold."""
     figure, axes = figure_of(6.4, 4.6)
     smallest = 0.1
-    for (label, (fmr, fnmr)), colour in zip(curves.items(), SERIES, strict=False):
+    drawn = zip(curves.items(), SERIES, cycle(("-", "--")), strict=False)
+    for (label, (fmr, fnmr)), colour, dashes in drawn:
         shown = (fmr > 0) & (fnmr > 0)
         axes.plot(
             fmr[shown],
             fnmr[shown],
             color=colour,
+            linestyle=dashes,
             linewidth=2,
             drawstyle="steps-post",
             label=plain(label),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.evaluation.contract import Report
-from mien.evaluation.summary import rate, span, target
+from mien.evaluation.summary import points, rate, span, target
 from mien.matching.metrics import Rates
 from mien.model.sealing import staged
 from mien.report import charts, rates
@@ -51,6 +51,7 @@ def page(report: Report, drawn: Mapping[str, str]) -> str:
         rate=rate,
         span=span,
         target=target,
+        points=points,
         names=_names(report),
         shown_failures=SHOWN_FAILURES,
     )

@@ -100,10 +100,12 @@ def _way(
 
 def _people(folder: Path | None) -> list[Person]:
     people = scan(folder) if folder else []
-    if folder and (len(people) < 2 or all(len(each.pictures) < 2 for each in people)):
+    if folder and len(people) < 2:
+        raise DatasetInvalid(f"{folder} has 1 person; error rates need two people at least")
+    if folder and all(len(each.pictures) < 2 for each in people):
         raise DatasetInvalid(
-            f"{folder} has {len(people)} people and none with a second picture, or one person only;"
-            " error rates need two people, and two pictures of one"
+            f"{folder} has {len(people)} people, none with a second picture; error rates need two "
+            "pictures of one person at least"
         )
     return people
 
