@@ -5,6 +5,7 @@ MienError
 │   ├── InvalidRequest          a field is missing or out of range
 │   ├── InvalidId
 │   ├── InvalidEmbedding
+│   ├── RequestIdReused         a request id that was used for another request
 │   ├── ImageUndecodable
 │   ├── ImageTooLarge
 │   ├── DatasetInvalid          a folder of people, a pair file, groups or vectors that are none
@@ -60,6 +61,10 @@ class InvalidId(InvalidArgument):
 
 class InvalidEmbedding(InvalidArgument):
     reason = "INVALID_EMBEDDING"
+
+
+class RequestIdReused(InvalidArgument):
+    reason = "REQUEST_ID_REUSED"
 
 
 class ImageUndecodable(InvalidArgument):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from mien.errors import DataDirectoryLocked, GalleryNotFound, SubjectNotFound
 from mien.gallery.galleries import Deletion, Galleries
+from mien.gallery.records import Enrolment, GalleryInfo
 from mien.gallery.store import FILE_NAME, Store
 from mien.matching.metrics import Vectors
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks, sha256
@@ -108,6 +110,11 @@ def test_a_gallery_that_is_created_again_is_empty(galleries: Galleries, data: Pa
     assert (found.matches, found.subjects, found.revision) == ((), 0, 0)
 
 
+def gallery(gallery_id: str, dim: int) -> GalleryInfo:
+    now = datetime.now(UTC)
+    return GalleryInfo(gallery_id, MODEL, dim, subjects=0, samples=0, revision=0, created=now)
+
+
 def tag(number: int, count: int) -> bytes:
     """Bytes that can be told from all others in every aligned or unaligned word of four."""
     return np.full(count, TAG + number, dtype="<u4").tobytes()
@@ -134,16 +141,16 @@ def test_no_word_of_a_deleted_vector_or_hash_is_left_by_any_order_of_changes(
     path, dice = tmp_path / FILE_NAME, np.random.default_rng(dim)
     living: list[int] = []
     with closing(Store(path)) as store:
-        store._connection.execute("PRAGMA synchronous = OFF")  # nothing is killed here
+        store.journal.connection.execute("PRAGMA synchronous = OFF")  # nothing is killed here
 
         def delete_one() -> None:
             gone = living.pop(dice.integers(len(living)))
             store.delete_subject("staff", f"person{gone}")
 
-        store.create_gallery("staff", MODEL, dim)
+        store.create_gallery(gallery("staff", dim))
         for number in range(TAGS):
             vector = np.frombuffer(tag(number, dim), dtype=np.float32)
-            store.add("staff", f"person{number}", vector, tag(number, 8).hex())
+            store.enrol("staff", [Enrolment(f"person{number}", vector, tag(number, 8).hex())])
             living.append(number)
             if dice.random() < 0.45:
                 delete_one()
@@ -154,7 +161,7 @@ def test_no_word_of_a_deleted_vector_or_hash_is_left_by_any_order_of_changes(
 
 
 def test_zeroed_slots_are_filled_again_before_the_file_grows(galleries: Galleries) -> None:
-    rows = galleries._store._connection
+    rows = galleries._store.journal.connection
     for number, look in enumerate(looks(30)):
         enroll(galleries, f"person{number % 3}", look)
     galleries.delete_subject("staff", "person0")
@@ -168,6 +175,7 @@ def test_zeroed_slots_are_filled_again_before_the_file_grows(galleries: Gallerie
 DELETE_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
+from mien.gallery.records import Enrolment, GalleryInfo
 from mien.gallery.store import Store
 Store(Path(sys.argv[1])).delete_subject("staff", "ann")
 os.kill(os.getpid(), signal.SIGKILL)

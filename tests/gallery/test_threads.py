@@ -2,21 +2,32 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
+import pytest
 
 from mien.errors import GalleryNotFound, ModelMismatch, SubjectNotFound
+from mien.gallery import gallery, index
 from mien.gallery.galleries import Galleries
+from mien.gallery.nearest import nearest
+from mien.gallery.store import Store
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks
 
 WRITERS, SAMPLES, SUBJECTS = 4, 150, 6
 
 
+@pytest.mark.parametrize("inverted_from", [10**6, 300], ids=["exact", "inverted"])
 def test_enrolling_deleting_and_searching_at_once_leaves_index_and_store_equal(
-    data: Path, galleries: Galleries
+    data: Path, galleries: Galleries, monkeypatch: pytest.MonkeyPatch, inverted_from: int
 ) -> None:
+    """So few samples are all candidates of an inverted file, which misses nothing then."""
+    monkeypatch.setattr(index, "INVERTED_FROM", inverted_from)
+    monkeypatch.setattr(gallery, "SAVED_FROM", 100)
     done = threading.Event()
 
     def write(writer: int) -> None:
@@ -115,3 +126,52 @@ def test_the_same_sample_from_many_threads_is_kept_once(galleries: Galleries) ->
     assert len(sample_ids) == 1
     assert galleries.get("staff").samples == 1
     assert galleries.get("staff").dim == DIM
+
+
+def test_a_search_whose_answer_is_deleted_before_it_is_named_looks_again(
+    galleries: Galleries,
+) -> None:
+    first, second = looks(2)
+    enroll(galleries, "ann", first)
+    enroll(galleries, "bob", second)
+    names, calls = Store.names, []
+
+    def delete_and_name(store: Store, keys: Sequence[int]) -> dict[int, tuple[str, str]]:
+        calls.append(keys)
+        if len(calls) == 1:
+            galleries.delete_subject("staff", "ann")
+        return names(store, keys)
+
+    with mock.patch.object(Store, "names", delete_and_name):
+        found = galleries.search("staff", first, MODEL, 1)
+    assert ([match.subject_id for match in found.matches], found.subjects) == (["bob"], 1)
+    assert len(calls) == 2
+
+
+def test_a_search_during_the_deletion_of_its_gallery_finds_no_gallery(
+    galleries: Galleries,
+) -> None:
+    (look,) = looks(1)
+    enroll(galleries, "ann", look)
+    names = Store.names
+
+    def delete_and_name(store: Store, keys: Sequence[int]) -> dict[int, tuple[str, str]]:
+        galleries.delete("staff")
+        return names(store, keys)
+
+    with mock.patch.object(Store, "names", delete_and_name), pytest.raises(GalleryNotFound):
+        galleries.search("staff", look, MODEL, 1)
+
+
+def test_searches_do_not_wait_for_each_other(galleries: Galleries) -> None:
+    """Two are inside at once, or the barrier breaks."""
+    enroll(galleries, "ann", looks(1)[0])
+    meeting, search = threading.Barrier(2), nearest
+
+    def meet(*arguments: Any) -> Any:
+        meeting.wait(10)
+        return search(*arguments)
+
+    with mock.patch.object(index, "nearest", meet), ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(galleries.search, "staff", looks(1)[0], MODEL, 1) for _ in range(2)]
+        assert [len(each.result().matches) for each in both] == [1, 1]

@@ -33,7 +33,16 @@ import click
     show_default=True,
     help="Cores for one network call; 0 means all.",
 )
-def serve(bundle: Path, data: Path, address: str, insecure: bool, threads: int) -> None:
+@click.option(
+    "--expire-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=3600.0,
+    show_default=True,
+    help="Seconds between two looks at who is due to be forgotten.",
+)
+def serve(
+    bundle: Path, data: Path, address: str, insecure: bool, threads: int, expire_seconds: float
+) -> None:
     """Serve BUNDLE over gRPC until SIGTERM or Ctrl-C."""
     # The core would print its own account of a port in use beside ours; set it to see more.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -41,7 +50,9 @@ def serve(bundle: Path, data: Path, address: str, insecure: bool, threads: int) 
     from mien.server.settings import Settings, parse_address
 
     host, port = parse_address(address)
-    settings = Settings(bundle, data, host, port, insecure=insecure, threads=threads)
+    settings = Settings(
+        bundle, data, host, port, insecure=insecure, threads=threads, expire_seconds=expire_seconds
+    )
     warnings.filterwarnings("ignore", module="PIL")  # of odd pictures, one line each, for ever
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,7 +6,8 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from mien.errors import DataDirectoryLocked, MienError, StorageFull, StoreInvalid
-from mien.gallery.schema import migrate
+from mien.gallery.pages import LARGEST_FILE, Scrubber
+from mien.gallery.schema import is_older, migrate
 
 BUSY_SECONDS = 2.0
 """How long a foreign process that has the file open is waited for."""
@@ -17,11 +18,13 @@ PRAGMAS = (
     "foreign_keys = ON",
     "secure_delete = ON",
     "temp_store = MEMORY",  # no vector in a temporary file
+    "wal_autocheckpoint = 0",  # the store moves pages itself, to scrub them (mien.gallery.pages)
+    f"max_page_count = {LARGEST_FILE}",
 )
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the file, or make it, at the newest schema; transactions are begun by hand.
+def connect(path: Path, scrubber: Scrubber) -> sqlite3.Connection:
+    """Open the file for writing at the newest schema; transactions are begun by hand.
 
     The connection may go from thread to thread, one at a time.
 
@@ -29,13 +32,26 @@ def connect(path: Path) -> sqlite3.Connection:
     StorageFull.
     """
     with translated(path), ExitStack() as undo:
-        path.touch(mode=0o600)  # SQLite gives its log the same mode
         connection = undo.enter_context(closing(_open(path)))
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
+        if is_older(connection, path):
+            # Older versions did not scrub. Before the migration, so that a crash repeats it.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            scrubber.scrub()
         migrate(connection, path)
         undo.pop_all()
         return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open a file that is there for reading only, of the newest schema or as it is.
+
+    The connection may go from thread to thread, one at a time.
+    """
+    connection = _open(f"{path.absolute().as_uri()}?mode=ro")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
 
 
 @contextmanager
@@ -59,7 +75,7 @@ def _translation(path: Path, error: Exception) -> MienError:
     )
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path | str) -> sqlite3.Connection:
     return sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
     )

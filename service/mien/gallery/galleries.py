@@ -1,38 +1,58 @@
 """Every gallery of a data directory: the interface of this room."""
 
-import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from mien.errors import InvalidRequest
-from mien.gallery.embedding import check_vector, check_vectors
-from mien.gallery.gallery import Gallery
+from mien.errors import Internal, InvalidRequest, ModelMismatch
+from mien.gallery import index_file
+from mien.gallery.about import check_labels, check_limit, check_retention
+from mien.gallery.embedding import check_vectors
+from mien.gallery.enrollment import Enrollment
+from mien.gallery.gallery import Gallery, path_of
 from mien.gallery.ids import check_id
-from mien.gallery.index import SampleIndex
+from mien.gallery.index import IndexStats
 from mien.gallery.lock import DirectoryLock
-from mien.gallery.records import Deletion, Enrolled, Found, GalleryInfo, Match, Sample
-from mien.gallery.store import FILE_NAME, Store
+from mien.gallery.matches import Matches
+from mien.gallery.records import (
+    Deletion,
+    Enrolled,
+    Found,
+    GalleryInfo,
+    Match,
+    Retention,
+    Sample,
+)
+from mien.gallery.store import FILE_NAME, Removed, Store
+from mien.gallery.tables.ledger import Asked
+from mien.gallery.times import to_moment
 from mien.matching.fusion import Rule
 from mien.matching.metrics import Vectors
 
-__all__ = ["Deletion", "Enrolled", "Found", "Galleries", "GalleryInfo", "Match", "Sample"]
+__all__ = [
+    "Deletion",
+    "Enrolled",
+    "Found",
+    "Galleries",
+    "GalleryInfo",
+    "IndexStats",
+    "Match",
+    "Sample",
+]
 
-SHA256 = re.compile(r"[0-9a-f]{64}")
 
-
-class Galleries:
+class Galleries(Enrollment):
     """Galleries that one process keeps in a directory, for all of its threads.
 
     A change is durable and every later search sees it when the method returns. Changes go one at a
     time. Every gallery is in memory from the start on, so that no first search waits for its index.
 
     Every method that takes an id raises InvalidId, and GalleryNotFound where the gallery must
-    exist.
+    exist. What changes something takes a `request_id`, as `People` says.
     """
 
     def __init__(self, data: Path) -> None:
@@ -43,20 +63,57 @@ class Galleries:
         """
         self._change = threading.RLock()
         self._opened: dict[str, Gallery] = {}
+        self._matches = Matches()
         with ExitStack() as resources:
             resources.enter_context(DirectoryLock(data))
             self._store = resources.enter_context(closing(Store(data / FILE_NAME)))
+            self._data = data
             self._load_all()
             self._resources = resources.pop_all()
 
-    def create(self, gallery_id: str, model_fingerprint: str, dim: int) -> GalleryInfo:
-        """An empty gallery for vectors of one model. Raises GalleryExists."""
+    def create(  # noqa: PLR0913 - what a gallery is made of
+        self,
+        gallery_id: str,
+        model_fingerprint: str,
+        dim: int,
+        *,
+        labels: Mapping[str, str] | None = None,
+        retention: Retention | None = None,
+        request_id: str = "",
+    ) -> GalleryInfo:
+        """An empty gallery for vectors of one model. Raises GalleryExists and InvalidRequest."""
         check_id("gallery", gallery_id)
         if dim < 1:
             raise InvalidRequest(f"a gallery's vectors cannot have {dim} values; give 1 or more")
+        labels, retention = labels or {}, retention or Retention()
+        check_labels(labels)
+        check_retention(retention)
+        what = (gallery_id, model_fingerprint, dim, dict(labels), retention)
+        asked = Asked.of(request_id, "create_gallery", *what)
+        now = to_moment(self._store.now())
+        wanted = GalleryInfo(gallery_id, model_fingerprint, dim, 0, 0, 0, now, labels, retention)
         with self._change:
-            info = self._store.create_gallery(gallery_id, model_fingerprint, dim)
-            self._opened[gallery_id] = Gallery.load(info, self._store)
+            info = self._store.create_gallery(wanted, asked)
+            self._load(gallery_id)
+            return info
+
+    def update(
+        self,
+        gallery_id: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        retention: Retention | None = None,
+        request_id: str = "",
+    ) -> GalleryInfo:
+        """Replace labels or retention; None leaves them. Raises InvalidRequest."""
+        check_id("gallery", gallery_id)
+        check_labels(labels or {})
+        check_retention(retention or Retention())
+        told = None if labels is None else dict(labels)
+        asked = Asked.of(request_id, "update_gallery", gallery_id, told, retention)
+        with self._change:
+            info = self._store.update_gallery(gallery_id, labels, retention, asked)
+            self._follow(gallery_id)
             return info
 
     def get(self, gallery_id: str) -> GalleryInfo:
@@ -66,62 +123,22 @@ class Galleries:
 
     def page(self, after: str = "", limit: int = 100) -> list[GalleryInfo]:
         """At most `limit` galleries with ids above `after`, in order of id."""
-        _check_limit(limit)
+        check_limit(limit)
         return self._store.galleries(after, limit)
 
-    def delete(self, gallery_id: str) -> Deletion:
+    def delete(self, gallery_id: str, request_id: str = "") -> Deletion:
         """Forget a gallery with everybody in it; the bytes are gone from every file.
 
         Raises DataDirectoryLocked if a foreign process holds the old bytes: deleted all the same.
         """
         check_id("gallery", gallery_id)
+        asked = Asked.of(request_id, "delete_gallery", gallery_id)
         with self._change:
-            removed = self._store.delete_gallery(gallery_id)
-            self._opened.pop(gallery_id, None)
-            self._store.purge()
-            return removed.deletion
-
-    def enroll(
-        self,
-        gallery_id: str,
-        subject_id: str,
-        vector: Vectors,
-        model_fingerprint: str,
-        content_sha256: str,
-    ) -> Enrolled:
-        """Keep float32 [D] of unit norm as a sample of a subject, new or known.
-
-        `content_sha256` is in lower case. Content that the subject has already changes nothing, so
-        a call may be repeated.
-
-        Raises ModelMismatch, InvalidEmbedding and InvalidRequest (no SHA-256).
-        """
-        check_id("subject", subject_id)
-        _check_sha256(content_sha256)
-        with self._change:
-            gallery = self._gallery(gallery_id)
-            gallery.check_model(model_fingerprint)
-            check_vector(vector, gallery.dim)
-            added = self._store.add(gallery_id, subject_id, vector, content_sha256)
-            enrolled = added.enrolled
-            if not enrolled.already_existed:
-                names = [(subject_id, enrolled.sample.sample_id)]
-                with self._following(gallery) as index:
-                    index.add([added.key], names, vector[None], enrolled.revision)
-            return enrolled
-
-    def delete_subject(self, gallery_id: str, subject_id: str) -> Deletion:
-        """Forget a subject with all its samples; the bytes are gone from every file.
-
-        Raises SubjectNotFound, and DataDirectoryLocked if a foreign process holds the old bytes:
-        deleted all the same.
-        """
-        check_id("subject", subject_id)
-        with self._change:
-            gallery = self._gallery(gallery_id)
-            removed = self._store.delete_subject(gallery_id, subject_id)
-            with self._following(gallery) as index:
-                index.remove(removed.keys, removed.deletion.revision)
+            removed = self._store.delete_gallery(gallery_id, asked)
+            if removed.done:
+                self._opened.pop(gallery_id, None)
+                index_file.remove(path_of(gallery_id, self._data))
+                self._matches.forget(gallery_id)
             self._store.purge()
             return removed.deletion
 
@@ -131,17 +148,24 @@ class Galleries:
         Raises ModelMismatch and SubjectNotFound.
         """
         check_id("subject", subject_id)
-        with self._change:
-            self._gallery(gallery_id).check_model(model_fingerprint)
-            return self._store.vectors(gallery_id, subject_id)
+        self._gallery(gallery_id).check_model(model_fingerprint)
+        model, vectors = self._store.vectors(gallery_id, subject_id)
+        if model != model_fingerprint:
+            raise ModelMismatch(
+                f"gallery {gallery_id!r} was created anew for another model meanwhile; ask again"
+            )
+        return vectors
 
-    def search(
+    def search(  # noqa: PLR0913 - what a request to identify has
         self,
         gallery_id: str,
         probe: Vectors,
         model_fingerprint: str,
         limit: int,
         fusion: Rule = "max",
+        *,
+        exact: bool = False,
+        labels: Mapping[str, str] | None = None,
     ) -> Found:
         """The `limit` subjects most similar to the probe, or all if there are fewer.
 
@@ -149,19 +173,49 @@ class Galleries:
         similar as its most similar sample is to any of them; by "mean", as all of its samples are
         on average, which is the similarity to their mean vector, not normalised again.
 
+        A large gallery is searched by an inverted file, which misses the most similar one at a
+        measured rate (`index_stats`), unless `exact` is asked for. With `labels`, every subject is
+        looked at that bears all of them, and no other.
+
         Raises ModelMismatch, InvalidEmbedding and InvalidRequest (limit below 1).
         """
-        _check_limit(limit)
-        gallery = self._gallery(gallery_id)
-        gallery.check_model(model_fingerprint)
-        probes = np.atleast_2d(probe)
-        check_vectors(probes, gallery.dim)
-        return gallery.index.search(probes, limit, fusion)
+        check_limit(limit)
+        check_labels(labels or {})
+
+        def find() -> Found | None:
+            gallery = self._gallery(gallery_id)
+            gallery.check_model(model_fingerprint)
+            probes = np.ascontiguousarray(np.atleast_2d(probe))
+            check_vectors(probes, gallery.dim)
+            among = self._store.bearing(gallery_id, labels) if labels else None
+            return gallery.search(probes, limit, fusion, exact=exact, among=among)
+
+        if found := find():
+            return found
+        with self._change:  # whoever was found is being changed: look again when that is done
+            if found := find():
+                return found
+        raise Internal(f"the index of gallery {gallery_id!r} disagrees with the store")
+
+    def index_stats(self, gallery_id: str) -> IndexStats:
+        """How the gallery is searched, and with what recall."""
+        return self._gallery(gallery_id).index.stats()
+
+    def save_index(self, gallery_id: str) -> None:
+        """Save the index as it is now, so that a start need not build it.
+
+        That is done without being asked on closing, and when an index was built. Searches go on
+        meanwhile, changes wait. Raises StorageFull and SettingsInvalid.
+        """
+        with self._change:
+            self._gallery(gallery_id).save()
 
     def close(self) -> None:
-        """Wait for a change that is under way, then let the directory go."""
-        with self._change:
-            self._resources.close()
+        """Wait for a change that is under way, save what is noted, and let the directory go."""
+        with self._change, closing(self._resources):
+            self._flush_matches()
+            for gallery in self._opened.values():
+                gallery.save_unasked()
 
     def __enter__(self) -> Self:
         return self
@@ -177,7 +231,7 @@ class Galleries:
         with self._change:
             if gallery_id not in self._opened:
                 info = self._store.gallery(gallery_id)
-                self._opened[gallery_id] = Gallery.load(info, self._store)
+                self._opened[gallery_id] = Gallery(info, self._store, self._data)
             return self._opened[gallery_id]
 
     def _load_all(self) -> None:
@@ -186,27 +240,26 @@ class Galleries:
             for info in infos:
                 self._load(info.gallery_id)
             last = infos[-1].gallery_id
+        index_file.remove_strays(self._data, set(self._opened))
 
     @contextmanager
-    def _following(self, gallery: Gallery) -> Iterator[SampleIndex]:
-        """The index, to be told what the store has done; forgotten if it cannot follow.
+    def _following(self, gallery: Gallery) -> Iterator[None]:
+        """While the gallery is told what the store has done; forgotten if it cannot follow.
 
         It is built anew at the next use then, so that it never disagrees with the store.
         """
         try:
-            yield gallery.index
+            yield
         except BaseException:
             self._opened.pop(gallery.gallery_id, None)
             raise
 
+    def _drop(self, gallery: Gallery, removed: Removed) -> None:
+        if removed.keys:
+            with self._following(gallery):
+                gallery.forget(removed.keys, removed.deletion.revision)
 
-def _check_limit(limit: int) -> None:
-    if limit < 1:
-        raise InvalidRequest(f"a limit of {limit} asks for nothing; give 1 or more")
-
-
-def _check_sha256(content_sha256: str) -> None:
-    if not SHA256.fullmatch(content_sha256):
-        raise InvalidRequest(
-            f"content_sha256 is {content_sha256[:80]!r}; give 64 hexadecimal digits in lower case"
-        )
+    def _follow(self, gallery_id: str) -> None:
+        gallery = self._gallery(gallery_id)
+        with self._following(gallery):
+            gallery.follow(self._store.gallery(gallery_id).revision)

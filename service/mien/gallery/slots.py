@@ -5,46 +5,70 @@ in the page that they left (measured with SQLite 3.40.1: of 5,000 deleted rows, 
 were still in the file). So a row of `vectors` is a slot that never moves and is never removed. It
 is appended, overwritten with zeros when its sample is deleted, and filled again at the same length
 by a later sample. `free_slots` lists those that are zeros.
+
+What may move, texts above all, is seen to by `mien.gallery.pages`.
 """
 
+import json
 import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 
-def fill(connection: sqlite3.Connection, digest: bytes, vector: bytes) -> int:
-    """Put a content's digest (32 bytes) and its vector into a slot and return the slot."""
-    row = connection.execute(
-        "SELECT slot FROM free_slots WHERE length = ? LIMIT 1", (len(vector),)
-    ).fetchone()
-    if row is None:
-        cursor = connection.execute(
-            "INSERT INTO vectors (content_sha256, vector) VALUES (?, ?)", (digest, vector)
-        )
-        return int(cursor.lastrowid or 0)
-    slot = int(row[0])
-    connection.execute("DELETE FROM free_slots WHERE slot = ?", (slot,))
-    connection.execute(
-        "UPDATE vectors SET content_sha256 = ?, vector = ? WHERE slot = ?", (digest, vector, slot)
+@dataclass(frozen=True)
+class Content:
+    """What fills a slot: a SHA-256 (32 bytes) and a vector (float32, little-endian)."""
+
+    digest: bytes
+    vector: bytes
+
+
+def fill(connection: sqlite3.Connection, contents: Sequence[Content]) -> list[int]:
+    """Put contents, of vectors of one length, into slots; return the slot of each."""
+    free = _take(connection, len(contents[0].vector), len(contents)) if contents else []
+    connection.executemany(
+        "UPDATE vectors SET content_sha256 = ?, vector = ? WHERE slot = ?",
+        [
+            (content.digest, content.vector, slot)
+            for content, slot in zip(contents, free, strict=False)
+        ],
     )
-    return slot
+    return free + _append(connection, contents[len(free) :])
 
 
-def erase(connection: sqlite3.Connection, subjects: list[int]) -> list[int]:
-    """Zero and free the slots of all samples of subjects; return the keys of those samples."""
-    keys = []
-    for subject in subjects:
-        rows = connection.execute("SELECT key, slot FROM samples WHERE subject = ?", (subject,))
-        for key, slot in rows.fetchall():
-            _zero(connection, slot)
-            keys.append(key)
-    return keys
-
-
-def _zero(connection: sqlite3.Connection, slot: int) -> None:
-    connection.execute(
+def erase(connection: sqlite3.Connection, slots: Iterable[int]) -> None:
+    """Zero and free slots."""
+    these = [(slot,) for slot in slots]
+    connection.executemany(
         "UPDATE vectors SET content_sha256 = zeroblob(length(content_sha256)),"
         " vector = zeroblob(length(vector)) WHERE slot = ?",
-        (slot,),
+        these,
     )
+    connection.executemany(
+        "INSERT INTO free_slots SELECT slot, length(vector) FROM vectors WHERE slot = ?", these
+    )
+
+
+def _take(connection: sqlite3.Connection, length: int, wanted: int) -> list[int]:
+    rows = connection.execute(
+        "SELECT slot FROM free_slots WHERE length = ? LIMIT ?", (length, wanted)
+    )
+    free = [slot for (slot,) in rows]
     connection.execute(
-        "INSERT INTO free_slots SELECT slot, length(vector) FROM vectors WHERE slot = ?", (slot,)
+        "DELETE FROM free_slots WHERE slot IN (SELECT value FROM json_each(?))",
+        (json.dumps(free),),
     )
+    return free
+
+
+def _append(connection: sqlite3.Connection, contents: Sequence[Content]) -> list[int]:
+    (last,) = connection.execute("SELECT coalesce(max(slot), 0) FROM vectors").fetchone()
+    new = list(range(last + 1, last + 1 + len(contents)))
+    connection.executemany(
+        "INSERT INTO vectors (slot, content_sha256, vector) VALUES (?, ?, ?)",
+        [
+            (slot, content.digest, content.vector)
+            for slot, content in zip(new, contents, strict=True)
+        ],
+    )
+    return new

@@ -20,6 +20,7 @@ from mien.server.servicers import (
     Probes,
 )
 from mien.server.settings import Settings
+from mien.server.upkeep import Upkeep
 from mien.v1 import (
     embedding_pb2_grpc,
     gallery_pb2_grpc,
@@ -60,6 +61,7 @@ class Server:
         self.port = self._listen(settings.address)
         self._galleries = Galleries(settings.data)
         self._add_services(settings)
+        self._upkeep = Upkeep(self._galleries, settings.expire_seconds)
         self._server.start()
         for service in ("", *SERVICES):
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -68,6 +70,7 @@ class Server:
         """Refuse new calls, finish the accepted ones within DRAIN_SECONDS, close the galleries."""
         self._health.enter_graceful_shutdown()
         self._server.stop(DRAIN_SECONDS).wait()
+        self._upkeep.stop()
         self._galleries.close()
 
     def __enter__(self) -> Self:

@@ -53,6 +53,13 @@ class Probes:
                 )
         raise InvalidRequest("a probe is empty; give it an image, an embedding or a subject")
 
+    def matched(self, *probes: probe_pb2.Probe) -> None:
+        """Note of those that are enrolled that they were matched."""
+        for probe in probes:
+            if probe.WhichOneof("source") == "subject":
+                named = probe.subject
+                self._galleries.matched(named.gallery_id, [named.subject_id])
+
 
 class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
     def __init__(self, pipeline: Pipeline, probes: Probes, default: TargetFMR) -> None:
@@ -88,8 +95,11 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
             policy, bundle.calibration, samples_per_subject=len(subject), probes=len(probe)
         )
         similarity = _similarity(probe, subject, fusion_of(bundle.calibration))
+        match = decision.accepts(similarity)
+        if match:
+            self._probes.matched(request.a, request.b)
         return embedding_pb2.VerifyResponse(
-            match=decision.accepts(similarity),
+            match=match,
             score=messages.write_score(similarity, decision.curve),
             applied=messages.write_decision(decision),
             model_fingerprint=bundle.manifest.fingerprint,
@@ -120,6 +130,9 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             policy, calibration, found.subjects, found.samples_per_subject, len(vectors)
         )
         candidates = messages.write_candidates(found.matches, decision)
+        accepted = [each.subject_id for each in candidates if each.accepted]
+        if accepted:
+            self._galleries.matched(request.gallery_id, accepted)
         return match_pb2.IdentifyResponse(
             faces=[
                 match_pb2.IdentifyResponse.Face(

@@ -20,8 +20,15 @@ class Settings:
     threads: int = 0
     default_target_fmr: float = 0.01
     default_target_fpir: float = 0.1
+    expire_seconds: float = 3600.0
+    """How often it is looked who is due to be forgotten."""
 
     def __post_init__(self) -> None:
+        if not self.expire_seconds > 0:
+            raise SettingsInvalid(
+                f"expire_seconds is {self.expire_seconds}; give the seconds between two looks at "
+                "who is due to be forgotten, more than 0"
+            )
         if not self.insecure and not _is_loopback(self.host):
             raise SettingsInvalid(
                 f"{self.host} can be reached from other machines, and the traffic is neither "

@@ -56,6 +56,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The galleries' database is damaged."""
     REASON_STORAGE_FULL: _Reason.ValueType  # 43
     """No space is left on the disk of the galleries; nothing was changed."""
+    REASON_REQUEST_ID_REUSED: _Reason.ValueType  # 44
+    """The request id was used before for another request, or for what is deleted since."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why something was refused. The closed list: `google.rpc.ErrorInfo.reason` carries the name
@@ -96,4 +98,6 @@ REASON_STORE_INVALID: Reason.ValueType  # 42
 """The galleries' database is damaged."""
 REASON_STORAGE_FULL: Reason.ValueType  # 43
 """No space is left on the disk of the galleries; nothing was changed."""
+REASON_REQUEST_ID_REUSED: Reason.ValueType  # 44
+"""The request id was used before for another request, or for what is deleted since."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

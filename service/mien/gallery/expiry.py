@@ -1,0 +1,74 @@
+"""Who is due to be forgotten."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mien.gallery.records import GalleryInfo
+from mien.gallery.times import MICROSECOND
+
+NEVER = -(2**62)
+"""Created before this is nobody: where a gallery keeps people for ever, none is that old."""
+
+DUE = {
+    # Written as unions so that SQLite looks only at those that have a date of their own, and at
+    # all of the gallery only where it keeps nobody for ever.
+    "samples": "SELECT key FROM samples WHERE gallery = :gallery AND expires <= :now"
+    " UNION SELECT key FROM samples WHERE gallery = :gallery AND created <= :enrolled"
+    " AND :enrolled > :never",
+    "subjects": "SELECT key FROM subjects WHERE gallery = :gallery AND expires <= :now"
+    " UNION SELECT key FROM subjects WHERE gallery = :gallery"
+    " AND max(coalesce(last_match, created), created) <= :matched AND :matched > :never",
+}
+
+Noun = Literal["samples", "subjects"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Who goes: whose own date is `now` or before, and those enrolled or matched by these times.
+
+    All in microseconds since 1970.
+    """
+
+    now: int
+    enrolled: int
+    matched: int
+
+    @classmethod
+    def of(cls, info: GalleryInfo, now: int) -> "Limits":
+        kept = info.retention
+        return cls(
+            now,
+            NEVER if kept.max_age is None else now - kept.max_age // MICROSECOND,
+            NEVER if kept.since_last_match is None else now - kept.since_last_match // MICROSECOND,
+        )
+
+
+def due(connection: sqlite3.Connection, gallery: int, noun: Noun, limits: Limits) -> list[int]:
+    """Keys of the samples or the subjects of a gallery that are due, ascending."""
+    rows = connection.execute(DUE[noun] + " ORDER BY 1", _values(gallery, limits))
+    return [key for (key,) in rows]
+
+
+def still_due(
+    connection: sqlite3.Connection, gallery: int, noun: Noun, limits: Limits, keys: Sequence[int]
+) -> list[int]:
+    """Those of these that are due now as well, and have not been matched or removed meanwhile."""
+    rows = connection.execute(
+        f"SELECT value FROM json_each(:keys) WHERE value IN ({DUE[noun]})",  # noqa: S608 - ours
+        {**_values(gallery, limits), "keys": json.dumps(list(keys))},
+    )
+    return [key for (key,) in rows]
+
+
+def _values(gallery: int, limits: Limits) -> dict[str, int]:
+    return {
+        "gallery": gallery,
+        "now": limits.now,
+        "enrolled": limits.enrolled,
+        "matched": limits.matched,
+        "never": NEVER,
+    }
