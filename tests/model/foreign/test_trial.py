@@ -211,11 +211,19 @@ def test_without_people_the_card_says_that_nothing_was_measured(tmp_path: Path) 
     assert Embedder.of(bundle, threads=1).precision == "float32"
 
 
-@pytest.mark.parametrize(("people", "shots"), [(1, 3), (3, 1)])
-def test_a_folder_that_gives_no_rates_is_refused(tmp_path: Path, people: int, shots: int) -> None:
+@pytest.mark.parametrize(
+    ("people", "shots", "message"),
+    [
+        (1, 3, "has 1 person; error rates need two people"),
+        (3, 1, "has 3 people, none with a second picture; error rates need two pictures of one"),
+    ],
+)
+def test_a_folder_that_gives_no_rates_is_refused(
+    tmp_path: Path, people: int, shots: int, message: str
+) -> None:
     folder = folder_of_people(tmp_path / "people", people=people, shots=shots)
     stated = Stated("nchw", "rgb", SCALES["raw"])
-    with pytest.raises(DatasetInvalid, match="need two people, and two pictures of one"):
+    with pytest.raises(DatasetInvalid, match=message):
         import_network(order(tmp_path, folder, build(), stated=stated), tmp_path / "b")
 
 
