@@ -38,6 +38,9 @@ AIM = 0.994
 ROUNDING = 1e-5
 """How far two ways of adding up one product may differ."""
 
+LIST_BY_LIST = 10
+"""Of faiss's ways to scan, the one with least to prepare: a fifth faster for one probe."""
+
 ListOf: TypeAlias = npt.NDArray[np.uint32]
 """uint32 [n]."""
 
@@ -47,6 +50,7 @@ class InvertedFile:
 
     def __init__(self, trained: Any, recall: float) -> None:
         self._faiss = trained
+        self._faiss.implem = LIST_BY_LIST
         self._packed = PackedLists(trained)
         self._list_of = np.empty(0, np.uint32)
         self._size = 0
@@ -161,7 +165,7 @@ class InvertedFile:
         return False
 
     def _steps(self, probes: Vectors, others: Ints) -> Iterator[int]:
-        """From as many lists as hold AIM of the others, each an eighth more, to all."""
+        """From as many lists as hold AIM of the others, each a sixteenth more, to all."""
         centroids = self._faiss.quantizer.reconstruct_n(0, self.lists)
         products = probes @ centroids.T
         theirs = products[np.arange(len(probes)), self._list_of[others]]
@@ -169,7 +173,7 @@ class InvertedFile:
         step = int(ranks[math.ceil(AIM * len(ranks)) - 1])
         while step < self.lists:
             yield step
-            step += max(1, step // 8)
+            step += max(1, step // 16)
         yield self.lists
 
     def _finds(self, vectors: Vectors, row: int, best: float) -> bool:
