@@ -1,8 +1,9 @@
 """Writing a batch of samples, of one gallery, in one transaction."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from mien.errors import RequestIdReused
 from mien.gallery.ids import new_sample_ids
@@ -44,8 +45,7 @@ class Added:
         return Added(outcomes, [], [], self.revision)
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """An item that is not answered from the ledger."""
 
     position: int
@@ -133,13 +133,16 @@ class _Writing:
         ids = {key: subject_id for subject_id, key in before.items()}
         known = {
             (ids[key], sample.content_sha256): sample
-            for key, theirs in samples.of_subjects(self._connection, ids).items()
+            for key, theirs in self._samples_of(ids).items()
             for sample in reversed(theirs)
         }
         new = self._new(items, known)
         keys = before | self._describe(new, before)
         self._insert(new, known, keys)
         return self._answer(items, known, keys)
+
+    def _samples_of(self, keys: Collection[int]) -> dict[int, list[Sample]]:
+        return samples.of_subjects(self._connection, keys) if keys else {}
 
     def _new(self, items: Sequence[Item], known: dict[tuple[str, str], Sample]) -> list[Item]:
         """The items whose content is new to their subject; their samples are now known."""
@@ -166,19 +169,23 @@ class _Writing:
             for each, abouts in told.items()
             if each in before and any(about.describes for about in abouts)
         ]
-        changed = {
-            key: _told(description, told[description.subject_id])
-            for key, description in subjects.describe(self._connection, known).items()
-        }
-        subjects.update(self._connection, self._gallery, changed)
-        blank = Description("", "", "", self._now, None, None, {})
+        if known:
+            self._tell(known, told)
         added = [
-            _told(replace(blank, subject_id=each), abouts)
+            _told(Description(each, "", "", self._now, None, None, {}), abouts)
             for each, abouts in told.items()
             if each not in before
         ]
         keys = subjects.insert(self._connection, self._gallery, added)
         return dict(zip((each.subject_id for each in added), keys, strict=True))
+
+    def _tell(self, known: Sequence[int], told: Mapping[str, Sequence[About]]) -> None:
+        """Change subjects that were there before."""
+        changed = {
+            key: _told(description, told[description.subject_id])
+            for key, description in subjects.describe(self._connection, known).items()
+        }
+        subjects.update(self._connection, self._gallery, changed)
 
     def _insert(
         self,
@@ -225,6 +232,8 @@ class _Writing:
         keys: Mapping[str, int],
     ) -> None:
         asked = [item for item in items if item.asked is not None]
+        if not asked:
+            return
         theirs = samples.keys_of(
             self._connection,
             self._gallery,

@@ -50,9 +50,9 @@ def keys_of(connection: sqlite3.Connection, gallery: int, ids: Iterable[str]) ->
     """Keys of those subjects that the gallery has."""
     return dict(
         connection.execute(
-            "SELECT subject_id, subjects.key FROM json_each(?) JOIN subjects"
-            " ON gallery = ? AND subject_id = value",
-            (json.dumps(list(ids)), gallery),
+            "SELECT subject_id, key FROM subjects"
+            " WHERE gallery = ? AND subject_id IN (SELECT value FROM json_each(?))",
+            (gallery, json.dumps(list(ids))),
         )
     )
 
