@@ -40,8 +40,7 @@ PEOPLE_SAMPLES, LIKENESS, DECAY = 5, 0.7, 0.3
 SMALL, LARGE = 100_000, 1_000_000
 SIZES = (25_000, 50_000, 100_000, 200_000, 400_000)
 LIMIT = 5
-WARM, ROUNDS = 20, 300
-SLOW_ROUNDS = 40
+TURN, ROUNDS, SLOW_ROUNDS = 10, 300, 60
 PROBES = 1000
 DELETIONS = 20
 BATCH = 50_000
@@ -270,10 +269,18 @@ def write_tables(path: Path, vectors: Vectors, people: np.ndarray) -> None:
 
 
 def in_turns(mine: Search, other: Search, probes: Vectors) -> tuple[float, float]:
-    """Median milliseconds of two ways to search, after some rounds that do not count."""
-    pairs = [(timed(mine, probe), timed(other, probe)) for probe in [*probes[:WARM], *probes]]
-    first, second = zip(*pairs[WARM:], strict=True)
-    return median(first) * 1e3, median(second) * 1e3
+    """Median milliseconds of two ways to search, in turns of TURN.
+
+    The first search of a turn does not count: the other way has had the caches.
+    """
+    seconds: tuple[list[float], list[float]] = [], []
+    for start in range(0, len(probes), TURN):
+        some = probes[start : start + TURN]
+        for run, took in zip((mine, other), seconds, strict=True):
+            run(some[0])
+            took += [timed(run, probe) for probe in some]
+    first, second = map(median, seconds)
+    return first * 1e3, second * 1e3
 
 
 def crc_of(row: int, vector: Vectors) -> int:

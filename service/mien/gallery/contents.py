@@ -73,7 +73,7 @@ def names(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int, tupl
     """(subject_id, sample_id) by key of those samples that there are."""
     rows = connection.execute(
         "SELECT samples.key, subject_id, sample_id FROM json_each(?)"
-        " JOIN samples ON samples.key = value JOIN subjects ON subjects.key = subject",
+        " CROSS JOIN samples ON samples.key = value JOIN subjects ON subjects.key = subject",
         (json.dumps(list(keys)),),
     )
     return {key: (subject_id, sample_id) for key, subject_id, sample_id in rows}

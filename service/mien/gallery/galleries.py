@@ -21,6 +21,7 @@ from mien.gallery.matches import Matches
 from mien.gallery.records import (
     Deletion,
     Enrolled,
+    Finding,
     Found,
     GalleryInfo,
     Match,
@@ -209,6 +210,24 @@ class Galleries(Enrollment):
         """
         with self._change:
             self._gallery(gallery_id).save()
+
+    def check_index(self, gallery_id: str) -> list[Finding]:
+        """How what is derived of a gallery differs from the store; changes wait meanwhile.
+
+        Raises StoreInvalid if the store itself is damaged.
+        """
+        with self._change:
+            return self._gallery(gallery_id).check()
+
+    def rebuild_index(self, gallery_id: str) -> None:
+        """Make what is derived of a gallery anew from the store.
+
+        Changes wait meanwhile. Searches go on, by the old index: both are in memory for a while.
+        """
+        with self._change:
+            self._gallery(gallery_id).discard_file()
+            info = self._store.gallery(gallery_id)
+            self._opened[gallery_id] = Gallery(info, self._store, self._data)
 
     def close(self) -> None:
         """Wait for a change that is under way, save what is noted, and let the directory go."""

@@ -2,17 +2,19 @@
 
 import errno
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from mien.errors import MienError, ModelMismatch, SettingsInvalid, StorageFull, StoreInvalid
 from mien.gallery import index_file
-from mien.gallery.contents import Owners
+from mien.gallery.agreement import disagreements
+from mien.gallery.contents import Contents, Owners
 from mien.gallery.index import Hits, SampleIndex
 from mien.gallery.index_file import Saved, Stamp, Unusable
 from mien.gallery.nearest import Ints
-from mien.gallery.records import Found, GalleryInfo, Match
+from mien.gallery.records import Finding, Found, GalleryInfo, Match
 from mien.gallery.rows import Rows
 from mien.gallery.store import Store
 from mien.gallery.times import to_microseconds
@@ -113,6 +115,31 @@ class Gallery:
         except OSError as error:
             _log.warning("%s was not saved: %s", self._path.name, error)
 
+    def check(self) -> list[Finding]:
+        """How the index in memory, and the file if there is one, differ from the store."""
+        owners = self._store.owners(self.gallery_id)
+        contents = self._store.contents(self.gallery_id)
+        return disagreements("index", self._index.rows, owners, contents) + self._check_file(owners)
+
+    def discard_file(self) -> None:
+        """Remove the file. Raises StoreInvalid if that is impossible."""
+        _remove(self._path)
+
+    def _check_file(self, owners: Owners) -> list[Finding]:
+        """It may be older than the index, but must have had everybody who is in both."""
+        try:
+            saved = index_file.read(self._path, self._stamp)
+            gone = _assign(saved.rows, owners)
+        except FileNotFoundError:
+            return []
+        except (Unusable, OSError) as error:
+            return [Finding("index file", f"{self._path.name}: {error}")]
+        saved.rows.remove(saved.rows.of_keys(gone))
+        there = np.isin(owners.keys, saved.rows.keys)
+        theirs = Owners(owners.keys[there], owners.subjects[there])
+        contents = self._store.contents(self.gallery_id)
+        return disagreements("index file", saved.rows, theirs, _only(contents, saved.rows))
+
     def _write(self) -> None:
         revision = self._index.revision
         index_file.write(self._path, self._stamp, revision, self._index.rows, self._index.inverted)
@@ -156,6 +183,13 @@ class Gallery:
         return index
 
 
+def _only(batches: Iterator[Contents], rows: Rows) -> Iterator[Contents]:
+    """The samples of batches that are among the rows."""
+    for batch in batches:
+        there = np.isin(batch.keys, rows.keys)
+        yield Contents(batch.keys[there], batch.subjects[there], batch.vectors[there])
+
+
 def path_of(gallery_id: str, directory: Path) -> Path:
     """Of the file that holds a gallery's index."""
     return directory / f"{gallery_id}{index_file.SUFFIX}"
@@ -172,8 +206,10 @@ def _assign(rows: Rows, owners: Owners) -> Ints:
     places[places == len(owners.keys)] = 0
     there = owners.keys[places] == keys if len(owners.keys) else np.zeros(len(keys), bool)
     older = np.searchsorted(owners.keys, keys.max(initial=0), side="right")
-    if len(np.unique(places[there])) != older:
-        raise Unusable(f"it has {there.sum()} of the {older} samples that it should have")
+    has = np.zeros(older, bool)
+    has[places[there]] = True
+    if not has.all():
+        raise Unusable(f"it has {has.sum()} of the {older} samples that it should have")
     rows.subjects[:] = -1
     rows.subjects[there] = owners.subjects[places[there]]
     return np.array(keys[~there])

@@ -12,7 +12,7 @@ from mien.gallery.groups import Groups
 from mien.gallery.ivf import CANDIDATES, InvertedFile
 from mien.gallery.nearest import Ints, Similarities, nearest, nearest_of, similarities_to
 from mien.gallery.readers_writer import ReadersWriterLock
-from mien.gallery.rows import Rows
+from mien.gallery.rows import Rows, count_distinct
 from mien.matching.fusion import Rule
 from mien.matching.metrics import Vectors
 
@@ -81,7 +81,7 @@ class SampleIndex:
         self._rows = Rows(dim) if rows is None else rows
         self._inverted = inverted
         self._considered = len(self._rows) if inverted else 0
-        self._subjects = len(np.unique(self._rows.subjects))
+        self._subjects = count_distinct(self._rows.subjects)
         self._newest = int(self._rows.keys.max(initial=0))
         self._revision = revision
         self._groups: Groups | None = None
@@ -132,7 +132,7 @@ class SampleIndex:
         """Make the samples of these keys a subject's."""
         with self._turns.writing():
             self._rows.subjects[self._rows.of_keys(keys)] = subject
-            self._subjects = len(np.unique(self._rows.subjects))
+            self._subjects = count_distinct(self._rows.subjects)
             self._changed(revision)
 
     def note(self, revision: int) -> None:
@@ -203,7 +203,7 @@ class SampleIndex:
         self._groups = None
 
     def _count(self, rows: Ints) -> int:
-        return len(np.unique(self._rows.subjects[rows]))
+        return count_distinct(self._rows.subjects[rows])
 
     def _best(
         self, probes: Vectors, wanted: int, among: Ints | None, exact: bool

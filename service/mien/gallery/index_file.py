@@ -6,7 +6,7 @@ is, it does not say: the store does.
 
     MAGIC | length and CRC-32 of the header | header, JSON
     what the inverted file learned | its CRC-32             (nothing if there is none)
-    for every CHUNK samples: keys int64 | vectors float32 | lists uint32 | codes uint8 | CRC-32
+    for every `chunk` samples: keys int64 | vectors float32 | lists uint32 | codes uint8 | CRC-32
                                                             (lists and codes likewise)
 """
 
@@ -36,8 +36,8 @@ HEAD = struct.Struct("<II")
 CRC = struct.Struct("<I")
 LONGEST_HEADER = 1 << 20
 
-CHUNK = 1024
-"""Samples under one checksum: what is read to erase one of them."""
+CHUNK = 2048
+"""Samples under one checksum: what is read to erase one of them. A file says what it has."""
 
 
 class Unusable(Exception):
@@ -76,6 +76,7 @@ class Header:
     dim: int
     revision: int
     samples: int
+    chunk: int
     code_bytes: int
     learned_bytes: int
     recall: float
@@ -117,15 +118,15 @@ class Header:
     def chunks(self) -> Iterator["Chunk"]:
         """Where each begins in the file, and which rows are in it."""
         at = len(self.write()) + (self.learned_bytes + CRC.size if self.learned_bytes else 0)
-        for start in range(0, self.samples, CHUNK):
-            chunk = Chunk(at, start, min(start + CHUNK, self.samples), self.parts)
+        for start in range(0, self.samples, self.chunk):
+            chunk = Chunk(at, start, min(start + self.chunk, self.samples), self.parts)
             yield chunk
             at = chunk.end
 
     def check_size(self, size: int) -> None:
         """Raises Unusable unless a file of so many bytes is whole."""
         end = len(self.write()) + (self.learned_bytes + CRC.size if self.learned_bytes else 0)
-        end += self.samples * sum(self.parts) + -(-self.samples // CHUNK) * CRC.size
+        end += self.samples * sum(self.parts) + -(-self.samples // self.chunk) * CRC.size
         if size != end:
             raise Unusable(f"it has {size} bytes and should have {end}")
 
@@ -204,8 +205,8 @@ def erase(path: Path, keys: Ints) -> None:
         chunks = list(header.chunks)
         blobs = [os.pread(file.fileno(), 8 * (each.last - each.first), each.at) for each in chunks]
         rows = np.flatnonzero(np.isin(np.frombuffer(b"".join(blobs), np.int64), keys))
-        for number in np.unique(rows // CHUNK).tolist():
-            _erase(file, chunks[number], rows[rows // CHUNK == number].tolist())
+        for number in set((rows // header.chunk).tolist()):
+            _erase(file, chunks[number], rows[rows // header.chunk == number].tolist())
         os.fsync(file.fileno())
 
 
@@ -236,6 +237,7 @@ def _write_all(
         **asdict(stamp),
         revision=revision,
         samples=len(rows),
+        chunk=CHUNK,
         code_bytes=arrays[-1].shape[1] if inverted else 0,
         learned_bytes=len(learned),
         recall=inverted.recall if inverted else 1.0,
