@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/mien/v1/*.proto)
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test lint format proto docs clean help
+.PHONY: demo test lint format bench proto docs clean help
 
 help:  ## list the chores
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -26,6 +26,9 @@ lint: $(VENV)/dev  ## style, types, arrows between rooms, freshness of generated
 format: $(VENV)/dev  ## put the code in the project's style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+bench: $(VENV)/dev  ## run every file of benchmarks/, one after the other
+	set -e; for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python $$file; done
 
 proto: $(VENV)/dev  ## generate service/mien/v1 from proto/mien/v1
 	$(BIN)/python proto/generate.py

@@ -1,6 +1,7 @@
-"""Full cross-comparison of 20,000 pictures, as `mien evaluate` measures it: seconds and peak memory
-of a process of its own, and a naive way on fewer pictures, both in one run. Asserts nothing. Reads
-/proc, so it runs on Linux.
+"""Full cross-comparison of 20,000 pictures and its rates: seconds and peak memory of a process
+of its own, and a naive way on fewer pictures, both in one run. It measures the comparison and its
+rates, not the whole of `mien evaluate`, which embeds and resamples people too. Asserts nothing.
+Reads /proc, so it runs on Linux.
 
     python benchmarks/cross_comparison.py
 """

@@ -1,5 +1,6 @@
 """A small bundle without training: a random projection of pixels, normalised."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mien.matching import calibration
-from mien.model.bundle import Bundle, Draft, Golden, InputSpec, calibrate, seal
+from mien.model.bundle import Bundle
 from mien.model.embedder import Embedder
+from mien.model.manifest import InputSpec, digest, fingerprint, read_manifest
+from mien.model.sealing import Draft, calibrate, seal
 from tests.faces import SIDE, picture
 
 DIM = 16
@@ -39,15 +42,12 @@ def network(seed: int = 0) -> bytes:
 
 
 def draft(seed: int = 0) -> Draft:
-    crops = np.stack([picture(person, 0) for person in range(3)])
-    content = network(seed)
     return Draft(
         name=f"projection-{seed}",
         license="Apache-2.0",
         created="2026-01-01T00:00:00+00:00",
         input=SPEC,
-        network=content,
-        golden=Golden(crops, Embedder(content, SPEC, threads=1).embed(crops)),
+        network=network(seed),
         card="# projection\n",
         provenance={"made": "by code"},
     )
@@ -65,3 +65,23 @@ def calibrated(folder: Path, seed: int = 0, people: int = 40, shots: int = 6) ->
     vectors = Embedder.of(bundle, threads=1).embed(crops)
     measured = calibration.calibrate(vectors, whose, bundle.manifest.fingerprint)
     return calibrate(bundle, measured, card="# projection, calibrated\n")
+
+
+def altered(source: Path, folder: Path, **files: bytes) -> Path:
+    """A copy with other files, named with _ for the dot, and a manifest that fits them."""
+    shutil.copytree(source, folder)
+    manifest = read_manifest(folder)
+    for name, content in {key.replace("_", "."): value for key, value in files.items()}.items():
+        (folder / name).write_bytes(content)
+        manifest = manifest.changed(files=manifest.files | {name: digest(content)})
+    own = fingerprint(manifest.files["model.onnx"], manifest.input)
+    (folder / "manifest.json").write_bytes(manifest.changed(fingerprint=own).to_bytes())
+    return folder
+
+
+def without_numbers() -> bytes:
+    """A network of the right signature that gives NaN: 0 divided by 0."""
+    model = onnx.load_from_string(network())
+    weights = next(each for each in model.graph.initializer if each.name == "weights")
+    weights.CopyFrom(numpy_helper.from_array(np.full(weights.dims, np.nan, np.float32), "weights"))
+    return model.SerializeToString()

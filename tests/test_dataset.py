@@ -19,6 +19,8 @@ def test_files_that_are_no_pictures_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "README.txt").write_text("who they are")
     (tmp_path / "person-0" / ".hidden.png").write_bytes(b"")
     (tmp_path / "person-0" / "notes.txt").write_text("")
+    (tmp_path / "person-0" / "folder.png").mkdir()
+    (tmp_path / "person-0" / "link.png").symlink_to(tmp_path / "nothing.png")
     assert [len(person.pictures) for person in scan(tmp_path)] == [1]
 
 

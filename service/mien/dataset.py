@@ -19,7 +19,8 @@ class Person:
 def scan(folder: Path) -> list[Person]:
     """List the people of a folder in order of name, without opening a picture.
 
-    Hidden files and files without a picture's suffix are passed over.
+    Hidden files, files without a picture's suffix, and what only has the suffix (a folder, a link
+    to nothing) are passed over.
 
     Raises DatasetInvalid: the folder is missing, has no people in it, a person has no pictures, or
     two folders have one name (letter case and Unicode composition aside).
@@ -66,7 +67,7 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
 
 

@@ -8,11 +8,12 @@ MienError
 │   ├── RequestIdReused         a request id that was used for another request
 │   ├── ImageUndecodable
 │   ├── ImageTooLarge
-│   ├── DatasetInvalid          a folder of people that is none
+│   ├── DatasetInvalid          a folder of people, a pair file, groups or vectors that are none
 │   ├── SettingsInvalid
 │   └── RecipeInvalid
 ├── FailedPrecondition          it may work once something else has changed
 │   ├── BundleInvalid           a file of a bundle is missing, changed or of a newer format
+│   ├── ExtraMissing            a command needs a package that is not installed
 │   ├── RunInvalid              a run of mien-train is missing or damaged
 │   ├── LearningStopped         a run of mien-train that would come to nothing
 │   ├── DataDirectoryLocked
@@ -92,6 +93,10 @@ class FailedPrecondition(MienError):
 
 class BundleInvalid(FailedPrecondition):
     reason = "BUNDLE_INVALID"
+
+
+class ExtraMissing(FailedPrecondition):
+    reason = "EXTRA_MISSING"
 
 
 class RunInvalid(FailedPrecondition):

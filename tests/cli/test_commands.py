@@ -13,7 +13,7 @@ from mien.model.bundle import Bundle
 from tests.faces import encoded, folder_of_people
 from tests.processes import ServerProcess, executable, run, serving
 
-COMMANDS = ("serve", "enroll", "verify", "identify", "gallery", "health")
+COMMANDS = ("serve", "enroll", "verify", "identify", "gallery", "evaluate", "health")
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -5,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import DatasetInvalid, InvalidEmbedding
-from mien.matching.folds import accuracy_at, best_threshold, cross_validate
+from mien.matching.folds import best_threshold, cross_validate, decided
 
 pair = st.tuples(st.sampled_from(np.linspace(-1, 1, 11).tolist()), st.booleans())
 
@@ -20,9 +22,9 @@ def arrays(
 @given(st.lists(pair, min_size=1, max_size=25))
 def test_no_threshold_is_more_accurate_than_the_best(pairs: list[tuple[float, bool]]) -> None:
     similarities, same = arrays(pairs)
-    best = accuracy_at(similarities, same, best_threshold(similarities, same))
+    best = decided(similarities, same, best_threshold(similarities, same)).mean()
     for threshold in [*similarities.tolist(), 1.1]:
-        assert best >= accuracy_at(similarities, same, threshold)
+        assert best >= decided(similarities, same, threshold).mean()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_pairs_above_one_are_told_apart_too() -> None:
     """A similarity of two equal vectors may round to just above 1."""
     highest = np.nextafter(np.float32(1), np.float32(2))
     similarities, same = np.array([0, highest], np.float32), np.array([True, False])
-    assert accuracy_at(similarities, same, best_threshold(similarities, same)) == 0.5
+    assert decided(similarities, same, best_threshold(similarities, same)).mean() == 0.5
 
 
 def test_cross_validation_equals_a_slow_loop() -> None:
@@ -97,9 +99,10 @@ def test_no_pairs_are_refused() -> None:
     with pytest.raises(DatasetInvalid, match="no pairs"):
         best_threshold(nothing, nothing.astype(bool))
     with pytest.raises(DatasetInvalid, match="no pairs"):
-        accuracy_at(nothing, nothing.astype(bool), 0.5)
+        decided(nothing, nothing.astype(bool), 0.5)
 
 
-def test_a_similarity_that_is_not_a_number_is_refused() -> None:
+@pytest.mark.parametrize("measure", [best_threshold, lambda values, same: decided(values, same, 0)])
+def test_a_similarity_that_is_not_a_number_is_refused(measure: Callable[..., float]) -> None:
     with pytest.raises(InvalidEmbedding, match="1 of 2 similarities are not numbers"):
-        best_threshold(np.array([0.1, np.nan], np.float32), np.array([True, False]))
+        measure(np.array([0.1, np.nan], np.float32), np.array([True, False]))

@@ -1,9 +1,13 @@
 import tracemalloc
+from math import erf, sqrt
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mien.errors import DatasetInvalid
+from mien.matching import intervals
 from mien.matching.intervals import (
     Interval,
     accuracy_interval,
@@ -12,6 +16,7 @@ from mien.matching.intervals import (
     eers,
     interval,
     pair_rate_intervals,
+    quantiles,
     rate_intervals,
 )
 from mien.matching.metrics import cross_compare
@@ -97,7 +102,45 @@ def test_people_make_intervals_wider_than_comparisons_would() -> None:
     assert found.fnmr.high == pytest.approx(0.3)
 
 
-def test_accuracy_is_resampled_by_the_people_in_the_pairs() -> None:
+def test_about_nineteen_of_twenty_intervals_hold_the_true_rates() -> None:
+    """People who are alike with everybody (lambs and wolves), so that comparisons depend.
+
+    Intervals that take comparisons to be independent hold the true FMR less than half the time.
+    """
+    count, shots, threshold, trials = 60, 4, 0.8, 100
+    common, own = 0.25, 0.3
+    first, second = np.triu_indices(count, 1)
+    people = np.arange(count).repeat(shots)
+    pairs = Pairs(np.r_[people, first], np.r_[people, second])
+    true_fmr = 1 - normal_below(threshold / np.hypot(np.sqrt(2) * common, own))
+    true_fnmr = normal_below((threshold - 1) / np.hypot(common, own))
+    held = np.zeros(3)
+    for trial in range(trials):
+        random = np.random.default_rng(trial)
+        person = random.normal(0, common, count)
+        means = np.r_[1 + person[people], person[first] + person[second]]
+        similarities = (means + random.normal(0, own, len(means))).astype(np.float32)
+        (found,) = pair_rate_intervals(similarities, pairs, [threshold], seed=trial)
+        fmr = (similarities[~pairs.same] >= threshold).mean()
+        independent = 1.96 * np.sqrt(fmr * (1 - fmr) / len(first))
+        held += [
+            found.fmr.low <= true_fmr <= found.fmr.high,
+            found.fnmr.low <= true_fnmr <= found.fnmr.high,
+            abs(fmr - true_fmr) <= independent,
+        ]
+    assert (held[:2] / trials >= 0.9).all()
+    assert held[2] / trials < 0.5
+
+
+def normal_below(value: float) -> float:
+    return (1 + erf(value / sqrt(2))) / 2
+
+
+@pytest.mark.parametrize("chunk", [7, 4096])
+def test_accuracy_is_resampled_by_the_people_in_the_pairs(
+    monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(intervals, "CHUNK", chunk)
     random = np.random.default_rng(0)
     first = random.integers(50, size=400)
     second = np.where(np.arange(400) % 2 == 0, first, random.integers(50, size=400))
@@ -143,3 +186,15 @@ def test_no_square_of_similarities_is_held() -> None:
         tracemalloc.stop()
     draws, block = 6000 * 1000 * 4, 256 * len(people) * 8
     assert peak < 3 * draws + 6 * block < len(people) ** 2 * 4
+
+
+@given(
+    st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=30),
+    st.lists(st.floats(0, 1), min_size=1, max_size=5),
+)
+def test_quantiles_of_sorted_values_are_those_of_numpy(
+    values: list[float], shares: list[float]
+) -> None:
+    ascending = np.sort(np.array(values, np.float32))
+    theirs = np.quantile(ascending.astype(float), shares)
+    np.testing.assert_allclose(quantiles(ascending, np.array(shares)), theirs, atol=1e-12)

@@ -1,25 +1,19 @@
-from fractions import Fraction
-from math import comb
-
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mien.errors import DatasetInvalid
+from mien.errors import DatasetInvalid, InvalidEmbedding
 from mien.matching import paired
 from mien.matching.folds import cross_validate
 from mien.matching.intervals import eers
-from mien.matching.metrics import Comparisons, Similarities
+from mien.matching.metrics import Comparisons, Rates, Similarities
 from mien.matching.paired import (
     Statistic,
     compare_accuracy,
     compare_rates,
     fnmr_at,
-    mcnemar,
 )
-from mien.matching.resampling import Pairs, draw
+from mien.matching.resampling import Draws, Pairs, draw
 
 COUNT = 600
 
@@ -58,7 +52,7 @@ def test_rates_of_resamples_equal_those_of_pairs_repeated_as_drawn(
     monkeypatch.setattr(paired, "CHUNK_VALUES", chunk)
     pairs = listed()
     one, other = model(pairs, 0.2), model(pairs, 0.25, seed=1)
-    found = compare_rates(one, other, pairs, statistic, seed=2)
+    (found,) = compare_rates(one, other, pairs, [statistic], seed=2)
 
     def measured(comparisons: Comparisons) -> float:
         return comparisons.eer() if name == "eer" else comparisons.fnmr_at_fmr(0.05)
@@ -79,9 +73,29 @@ def test_rates_of_resamples_equal_those_of_pairs_repeated_as_drawn(
     assert found.p_value == pytest.approx(min(1, 2 * (1 + sides) / 1001), abs=0.004)
 
 
+def test_several_statistics_share_the_curves_and_are_each_as_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs = listed()
+    one, other = model(pairs, 0.2), model(pairs, 0.25, seed=1)
+    statistics = [eers, fnmr_at(0.1), fnmr_at(0.01)]
+    alone = [compare_rates(one, other, pairs, [each])[0] for each in statistics]
+    built: list[Similarities] = []
+    build = paired._curves
+
+    def counted(similarities: Similarities, pairs: Pairs, draws: Draws) -> tuple[Rates, Rates]:
+        built.append(similarities)
+        return build(similarities, pairs, draws)
+
+    monkeypatch.setattr(paired, "CHUNK_VALUES", 1 << 30)
+    monkeypatch.setattr(paired, "_curves", counted)
+    assert compare_rates(one, other, pairs, statistics) == alone
+    assert len(built) == 2
+
+
 def test_a_model_does_not_differ_from_itself() -> None:
     pairs = listed()
-    found = compare_rates(model(pairs, 0.2), model(pairs, 0.2), pairs)
+    (found,) = compare_rates(model(pairs, 0.2), model(pairs, 0.2), pairs)
     assert found.value == found.interval.low == found.interval.high == 0
     assert found.p_value == 1
 
@@ -89,7 +103,7 @@ def test_a_model_does_not_differ_from_itself() -> None:
 @pytest.mark.parametrize("statistic", [eers, fnmr_at(0.1)])
 def test_a_much_better_model_is_told_from_a_worse_one(statistic: Statistic) -> None:
     pairs = listed()
-    found = compare_rates(model(pairs, 0.5), model(pairs, 0.15), pairs, statistic)
+    (found,) = compare_rates(model(pairs, 0.5), model(pairs, 0.15), pairs, [statistic])
     assert found.value < 0
     assert found.interval.high < 0
     assert found.p_value == pytest.approx(2 / 1001)
@@ -101,7 +115,7 @@ def test_equal_models_are_seldom_told_apart() -> None:
     for seed in range(20):
         pairs = listed(seed)
         one, other = model(pairs, 0.3, 2 * seed), model(pairs, 0.3, 2 * seed + 1)
-        told += compare_rates(one, other, pairs, seed=seed).p_value < 0.05
+        told += compare_rates(one, other, pairs, seed=seed)[0].p_value < 0.05
     assert told < 5
 
 
@@ -127,28 +141,6 @@ def test_accuracies_over_folds_can_be_compared() -> None:
     assert found.interval.low <= found.value <= found.interval.high < 0
 
 
-def binomial(first: int, second: int) -> float:
-    """How likely a fair coin falls as unevenly, or more."""
-    total, gap = first + second, abs(first - second)
-    ways = sum(comb(total, k) for k in range(total + 1) if abs(total - 2 * k) >= gap)
-    return float(Fraction(ways, 2**total))
-
-
-@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 5))
-def test_mcnemar_is_the_binomial_test(first: int, second: int, both: int) -> None:
-    one = np.repeat([True, False, True, False], [first, second, both, 3])
-    other = np.repeat([False, True, True, False], [first, second, both, 3])
-    assert mcnemar(one, other) == pytest.approx(binomial(first, second), rel=1e-9)
-
-
-def test_mcnemar_of_many_pairs_neither_overflows_nor_underflows() -> None:
-    one = np.arange(5000) < 2600
-    assert mcnemar(one, ~one) == pytest.approx(binomial(2600, 2400), rel=1e-9)
-    lopsided = np.ones(3000, bool)
-    assert mcnemar(lopsided, ~lopsided) == 0.0
-    assert mcnemar(np.ones(10, bool), np.zeros(10, bool)) == 2 / 2**10
-
-
 @pytest.mark.parametrize("kind", [True, False])
 def test_pairs_of_one_kind_alone_are_refused(kind: bool) -> None:
     pairs = listed()
@@ -156,3 +148,11 @@ def test_pairs_of_one_kind_alone_are_refused(kind: bool) -> None:
     values = model(pairs, 0.2)[pairs.same == kind]
     with pytest.raises(DatasetInvalid, match="genuine and impostor pairs"):
         compare_rates(values, values, some)
+
+
+def test_a_similarity_that_is_not_a_number_is_refused() -> None:
+    pairs = listed()
+    broken = model(pairs, 0.2)
+    broken[7] = np.nan
+    with pytest.raises(InvalidEmbedding, match="1 of 1200 similarities are not numbers"):
+        compare_rates(model(pairs, 0.2), broken, pairs)

@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from mien.errors import DatasetInvalid
+from mien.errors import DatasetInvalid, InvalidEmbedding
 from mien.matching import metrics, resampling
 from mien.matching.metrics import People, Similarities, Vectors
 from mien.matching.resampling import (
@@ -136,3 +136,13 @@ def test_pairs_of_one_person_are_refused() -> None:
     one = np.array([4, 4])
     with pytest.raises(DatasetInvalid, match="of 1 people; intervals need two"):
         Pairs(one, one).numbered()
+
+
+def test_a_vector_that_is_not_finite_is_refused() -> None:
+    vectors, owners = looks(4, 2)
+    vectors[5] = np.nan
+    with pytest.raises(InvalidEmbedding, match="not numbers"):
+        resample_rates(vectors, owners, THRESHOLDS, SEED)
+    similarities, pairs = every_pair(vectors, owners)
+    with pytest.raises(InvalidEmbedding, match="7 of 28 similarities are not numbers"):
+        resample_pairs(similarities, pairs, THRESHOLDS, SEED)

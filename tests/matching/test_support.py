@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.matching.support import identities_for, smallest_fmr, smallest_fnmr
+from mien.matching.support import (
+    identities_for,
+    people_pairs_for,
+    smallest_fmr,
+    smallest_fmr_of,
+    smallest_fnmr,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,3 +38,12 @@ def test_the_people_that_a_rate_needs_are_those_that_support_it(people: int) -> 
 
 def test_a_rate_near_zero_needs_a_great_many() -> None:
     assert identities_for(5e-324) > 10**161
+
+
+def test_pairs_of_people_that_were_compared_support_a_rate_as_people_do() -> None:
+    assert [smallest_fmr_of(pairs) for pairs in (0, 1, 3, 30)] == [1, 1, 1, 0.1]
+    targets = (0.1, 0.01, 1e-3, 1e-6)
+    assert [people_pairs_for(fmr) for fmr in targets] == [30, 300, 3000, 3_000_000]
+    for fmr in targets:
+        pairs = people_pairs_for(fmr)
+        assert smallest_fmr_of(pairs) <= fmr * (1 + 1e-9) < smallest_fmr_of(pairs - 1)

@@ -6,7 +6,10 @@ import pytest
 
 from mien.errors import BundleInvalid, OutputExists
 from mien.matching.calibration import calibrate as measure
-from mien.model.bundle import Bundle, calibrate, fingerprint, load, seal
+from mien.model.bundle import Bundle, load
+from mien.model.golden import golden_crops
+from mien.model.manifest import fingerprint, read_manifest
+from mien.model.sealing import calibrate, seal
 from tests import bundles
 from tests.matching.test_calibration import vectors_of_people
 
@@ -27,7 +30,7 @@ def test_a_sealed_bundle_loads_as_it_was_made(tmp_path: Path) -> None:
     assert loaded.manifest.name == draft.name
     assert loaded.manifest.input == draft.input
     assert loaded.network.read_bytes() == draft.network
-    assert (loaded.golden.crops == draft.golden.crops).all()
+    assert (loaded.golden.crops == golden_crops(48, 48)).all()
     assert loaded.calibration is None
 
 
@@ -43,7 +46,7 @@ def test_a_bundle_that_could_not_be_written_leaves_nothing(
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mien.model.bundle._write", full)
+    monkeypatch.setattr("mien.model.sealing._write", full)
     with pytest.raises(OSError, match="No space"):
         bundles.uncalibrated(tmp_path / "b")
     assert list(tmp_path.iterdir()) == []
@@ -68,7 +71,7 @@ def test_a_changed_file_is_named(copy: Path, name: str) -> None:
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(BundleInvalid, match="is no bundle"):
         load(tmp_path)
-    with pytest.raises(BundleInvalid, match="is no bundle"):
+    with pytest.raises(BundleInvalid, match="nowhere is no bundle: there is no such folder"):
         load(tmp_path / "nowhere")
 
 
@@ -76,7 +79,14 @@ def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"license": "MIT"}, "manifest.json was changed"),
-        ({"format": "mien-bundle/9"}, "'mien-bundle/9'; this mien reads 'mien-bundle/1'"),
+        (
+            {"format": "mien-bundle/9"},
+            "made by a newer mien: its format is 'mien-bundle/9'.*upgrade",
+        ),
+        ({"format": "mien-bundle/0"}, "has the format 'mien-bundle/0'; this mien reads"),
+        ({"format": "mien-bundle/x"}, "has the format 'mien-bundle/x'; this mien reads"),
+        ({"format": ["mien-bundle/9"]}, "has the format"),
+        ({"precision": "int4"}, "precision: Input should be 'float32' or 'int8'"),
         ({"colour": "red"}, "colour: Extra inputs"),
         ({"name": 7}, "name: Input should be a valid string"),
         ({"files": {}}, "manifest.json was changed"),
@@ -94,6 +104,14 @@ def test_an_edited_manifest_is_refused(
 def test_a_damaged_manifest_is_refused(copy: Path, content: str) -> None:
     (copy / "manifest.json").write_text(content)
     with pytest.raises(BundleInvalid, match=r"manifest\.json is damaged"):
+        load(copy)
+
+
+def test_a_manifest_without_a_format_says_which_key_it_lacks(copy: Path) -> None:
+    (copy / "manifest.json").write_text("{}")
+    with pytest.raises(
+        BundleInvalid, match=r"manifest\.json is damaged: it lacks the key 'format'"
+    ):
         load(copy)
 
 
@@ -122,28 +140,15 @@ def test_a_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_calibration_of_an_older_mien_is_refused_with_what_to_do(copy: Path) -> None:
-    from mien.model import bundle as module
-
     older = json.dumps({"calibration_id": "a", "identities": 20, "curve": []}).encode()
-    (copy / "calibration.json").write_bytes(older)
-    manifest = module._read_manifest(copy)
-    files = manifest.files | {"calibration.json": module._digest(older)}
-    sealed = module._sealed(
-        **manifest.model_dump(exclude={"seal", "files", "input"}), input=manifest.input, files=files
-    )
-    (copy / "manifest.json").write_text(sealed.model_dump_json())
+    folder = bundles.altered(copy, copy.with_name("older"), calibration_json=older)
     with pytest.raises(BundleInvalid, match=r"older mien.*export the bundle again"):
-        load(copy)
+        load(folder)
 
 
 def test_a_manifest_cannot_name_files_outside_the_bundle(copy: Path) -> None:
-    from mien.model import bundle as module
-
-    manifest = module._read_manifest(copy)
-    files = manifest.files | {"../secret": "0" * 64}
-    escaped = module._sealed(
-        **manifest.model_dump(exclude={"seal", "files", "input"}), input=manifest.input, files=files
-    )
-    (copy / "manifest.json").write_text(escaped.model_dump_json())
+    manifest = read_manifest(copy)
+    escaped = manifest.changed(files=manifest.files | {"../secret": "0" * 64})
+    (copy / "manifest.json").write_bytes(escaped.to_bytes())
     with pytest.raises(BundleInvalid, match="outside the bundle"):
         load(copy)

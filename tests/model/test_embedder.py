@@ -6,8 +6,10 @@ import onnx
 import pytest
 
 from mien.errors import BundleInvalid
-from mien.model.bundle import Bundle, Golden, seal
+from mien.model.bundle import Bundle
 from mien.model.embedder import Embedder
+from mien.model.golden import Golden
+from mien.model.sealing import seal
 from tests import bundles
 from tests.faces import picture
 
@@ -40,7 +42,7 @@ def test_golden_vectors_that_are_not_finite_are_refused(bundle: Bundle) -> None:
     embedder = Embedder.of(bundle)
     vectors = embedder.embed(CROPS)
     vectors[0, 0] = np.nan
-    with pytest.raises(BundleInvalid, match="misses its golden vectors by nan"):
+    with pytest.raises(BundleInvalid, match="a golden vector is not finite: 1 of 640 values"):
         embedder.check(Golden(CROPS, vectors))
 
 
@@ -66,6 +68,37 @@ def test_more_crops_than_one_call_takes_are_embedded_all_the_same(bundle: Bundle
     np.testing.assert_allclose(vectors[120:], vectors[:40], atol=1e-6)
 
 
+def test_no_crops_give_no_vectors(bundle: Bundle) -> None:
+    assert Embedder.of(bundle).embed(CROPS[:0]).shape == (0, bundles.DIM)
+
+
+def test_a_network_without_numbers_is_refused_when_it_is_sealed(tmp_path: Path) -> None:
+    draft = replace(bundles.draft(), network=bundles.without_numbers())
+    with pytest.raises(BundleInvalid, match="a golden vector is not finite"):
+        seal(draft, tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"crop_height": 40}, r"'crops' has the shape \['batch', 48, 48, 3\].* 40, 48, 3\]"),
+        ({"crop_width": 32}, r"by the manifest it should be \['batch', 48, 32, 3\]"),
+        ({"dim": 9}, r"'embeddings' has the shape \['batch', 16\].*\['batch', 9\]"),
+    ],
+)
+def test_a_network_of_another_shape_is_refused(changes: dict[str, int], message: str) -> None:
+    with pytest.raises(BundleInvalid, match=message):
+        Embedder(bundles.network(), bundles.SPEC.model_copy(update=changes))
+
+
+def test_a_network_for_one_crop_at_a_time_is_refused() -> None:
+    model = onnx.load_from_string(bundles.network())
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    with pytest.raises(BundleInvalid, match=r"'crops' has the shape \[1, 48, 48, 3\]"):
+        Embedder(model.SerializeToString(), bundles.SPEC)
+
+
 def test_a_network_of_another_signature_is_refused() -> None:
     foreign = onnx.load_from_string(bundles.network())
     foreign.graph.input[0].name = foreign.graph.node[0].input[0] = "pixels_in"
@@ -74,6 +107,6 @@ def test_a_network_of_another_signature_is_refused() -> None:
 
 
 def test_bytes_that_are_no_network_are_refused(tmp_path: Path) -> None:
-    sealed = seal(replace(bundles.draft(), network=b"no network"), tmp_path / "b")
     with pytest.raises(BundleInvalid, match="cannot be loaded"):
-        Embedder.of(sealed)
+        seal(replace(bundles.draft(), network=b"no network"), tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []

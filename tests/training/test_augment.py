@@ -1,6 +1,9 @@
 """Augmentation, uint8 to uint8."""
 
 import warnings
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import get_args
 
 import albumentations  # type: ignore[import-untyped]
 import numpy as np
@@ -14,6 +17,8 @@ from mien_training.data import Images
 from tests.faces import SIDE, picture
 
 KINDS = tuple(Augmentation.model_fields)
+TINY = 1e-9
+"""How far from an end that a range leaves out."""
 SIZE = Crop(height=SIDE, width=SIDE - 8)
 
 
@@ -96,6 +101,8 @@ def test_jpeg_of_less_quality_is_farther_from_the_picture(images: Images) -> Non
         ("jpeg", {"lowest": 96}),
         ("jpeg", {"lowest": 50.5}),
         ("down_scaling", {"smallest": 0}),
+        ("down_scaling", {"smallest": 1e-6}),
+        ("down_scaling", {"smallest": 0.062}),
         ("greyscale", {"probability": 1.5}),
         ("grayscale", {}),
     ],
@@ -106,21 +113,48 @@ def test_a_wrong_value_of_a_recipe_is_an_error(kind: str, wrong: dict[str, float
         Augmentation.model_validate({kind: wrong})
 
 
-@pytest.mark.parametrize("extreme", ["least", "most"])
-@pytest.mark.parametrize(
-    ("kind", "key", "least", "most"),
-    [
-        ("blur", "deviation", 0.11, 20.0),
-        ("jpeg", "lowest", 1, 95),
-        ("down_scaling", "smallest", 0.01, 0.99),
-    ],
-)
-def test_the_ends_of_a_range_work(
-    kind: str, key: str, least: float, most: float, extreme: str, images: Images
+def ranges() -> Iterator[tuple[str, str, float]]:
+    """Kind, key and value, for both ends of every range that a recipe may take a number from."""
+    for kind, field in Augmentation.model_fields.items():
+        for key, about in get_args(field.annotation)[0].model_fields.items():
+            ends = {name: end for limit in about.metadata for name, end in asdict(limit).items()}
+            least = ends["ge"] if "ge" in ends else ends["gt"] + TINY
+            most = ends["le"] if "le" in ends else ends["lt"] - TINY
+            if key != "probability":
+                yield kind, key, least
+                yield kind, key, most
+
+
+@pytest.mark.parametrize("size", [(16, 16), (16, 40), (112, 112)], ids=str)
+@pytest.mark.parametrize(("kind", "key", "end"), list(ranges()))
+def test_the_ends_of_a_range_work(kind: str, key: str, end: float, size: tuple[int, int]) -> None:
+    height, width = size
+    recipe = Augmentation.model_validate({kind: {"probability": 1.0, key: end}})
+    noise = np.random.default_rng(1).integers(256, size=(8, *size, 3), dtype=np.uint8)
+    augmenter = Augmenter(recipe, Crop(height=height, width=width))
+    for seed in range(3):
+        changed = augmenter(noise, seed)
+        assert changed.shape == noise.shape
+        assert changed.dtype == np.uint8
+
+
+def test_every_kind_with_a_range_has_its_ends_tried() -> None:
+    assert {kind for kind, _, _ in ranges()} == set(KINDS) - {"flip", "greyscale"}
+
+
+def test_the_least_side_leaves_a_pixel_of_the_smallest_crop(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    value = least if extreme == "least" else most
-    recipe = Augmentation.model_validate({kind: {"probability": 1.0, key: value}})
-    assert Augmenter(recipe, SIZE)(images, seed=1).shape == images.shape
+    """A draw hardly ever is the least itself."""
+    monkeypatch.setattr(
+        albumentations.Downscale, "get_params", lambda self: {"scale": self.scale_range[0]}
+    )
+    least = next(end for kind, _, end in ranges() if kind == "down_scaling")
+    recipe = Augmentation.model_validate({"down_scaling": {"probability": 1.0, "smallest": least}})
+    noise = np.random.default_rng(1).integers(256, size=(1, 16, 16, 3), dtype=np.uint8)
+    changed = Augmenter(recipe, Crop(height=16, width=16))(noise, seed=1)
+    assert (changed == changed[0, 0, 0]).all()
+    np.testing.assert_allclose(changed[0, 0, 0], noise.mean(axis=(0, 1, 2)), atol=0.5)
 
 
 def test_a_wrong_argument_of_albumentations_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The command as a person runs it."""
 
+import re
 import subprocess
 import sys
 import time
@@ -85,3 +86,36 @@ def test_help_answers_at_once_without_torch() -> None:
     assert "fit" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
     assert time.monotonic() - started < 5
+
+
+def test_an_int8_export_tells_what_it_costs(recipe: Path, tmp_path: Path) -> None:
+    people = folder_of_people(tmp_path / "people", people=6, shots=3)
+    run = tmp_path / "run"
+    options = ("--set", "epochs=1", "--set", "validation_people=0.5")
+    assert mien_train("fit", people, "--recipe", recipe, "--out", run, *options).exit_code == 0
+    result = mien_train("export", run, "--out", tmp_path / "b", "--int8")
+    assert result.exit_code == 0, result.output
+    assert "from the network, before quantisation, over 17 crops" in result.stdout
+    assert re.search(r"^EER: [0-9.]+% in float32, [0-9.]+% in int8$", result.stdout, re.M)
+
+
+@pytest.mark.parametrize(
+    ("people", "told"),
+    [
+        (2, "too few to support any FMR below 1: it takes 9 for 0.1 and 25 for 0.01; hold out "),
+        (3, "too few to support any FMR below 1: it takes 9 for 0.1 and 25 for 0.01; hold out "),
+        (4, "for an FMR of 0.5 and above"),
+    ],
+)
+def test_an_export_tells_what_the_people_held_out_support(
+    recipe: Path, tmp_path: Path, people: int, told: str
+) -> None:
+    folder = folder_of_people(tmp_path / "people", people=2 * people, shots=2)
+    options = ("--set", "epochs=1", "--set", "validation_people=0.5")
+    run = tmp_path / "run"
+    assert mien_train("fit", folder, "--recipe", recipe, "--out", run, *options).exit_code == 0
+    result = mien_train("export", run, "--out", tmp_path / "b")
+    assert result.exit_code == 0, result.output
+    last = result.stdout.splitlines()[-1]
+    assert last.startswith(f"calibrated on {people} people held out of learning, {told}")
+    assert "FMR of 1 " not in last

@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 
 from mien.errors import DatasetInvalid
-from mien_training.augment import Augmenter
 from mien_training.batches import Batches
-from mien_training.config import recipe
-from mien_training.config.augmentation import Augmentation
 from mien_training.config.recipe import Crop
 from mien_training.data import Crops, load, split
 from mien_training.loading import load_recipe
-from mien_training.sampling import Sampler
+from mien_training.process_group import ALONE
 from tests.faces import encoded, folder_of_people
+from tests.training.recipes import small
 
 SIZE = Crop(height=20, width=16)
 
@@ -41,13 +39,11 @@ def test_some_people_are_labelled_anew_without_a_gap(tmp_path: Path) -> None:
     ("labels", "message"),
     [([0, 0, 2, 2], "label 1 has no picture"), ([0, 1, 2, 3], "label 3 is nobody")],
 )
-def test_a_label_gap_is_refused(labels: list[int], message: str) -> None:
+def test_a_label_gap_is_refused(labels: list[int], message: str, tmp_path: Path) -> None:
     numbers = np.asarray(labels, dtype=np.int64)
     crops = Crops(("ann", "bob", "eve"), np.zeros((4, 16, 16, 3), np.uint8), numbers)
-    sampler = Sampler(numbers, recipe.Batches(people=2, pictures=2), seed=1)
-    augmenter = Augmenter(Augmentation(), Crop(height=16, width=16))
     with pytest.raises(DatasetInvalid, match=f"labels 0 to 2 without a gap, but {message}"):
-        Batches(crops, sampler, augmenter, seed=1)
+        Batches(crops, small(tmp_path), ALONE)
 
 
 def test_nobody_is_no_crops(tmp_path: Path) -> None:

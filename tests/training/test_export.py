@@ -4,16 +4,23 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 
 from mien.errors import BundleInvalid, DatasetInvalid, OutputExists, RunInvalid
+from mien.matching.metrics import cross_compare
 from mien.model.bundle import load
+from mien.model.card import Cost
 from mien.model.embedder import Embedder
+from mien.model.golden import TOLERANCE, golden_crops
 from mien.model.pipeline import Pipeline
+from mien.model.proof import prove
+from mien_training import data as folders
 from mien_training import export as sealing
 from mien_training.embed import embed
-from mien_training.export import Export, export
+from mien_training.export import Export, Label, export
 from mien_training.fit import fit
 from mien_training.run import load_run
 from tests.faces import encoded, folder_of_people
@@ -29,7 +36,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sealed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
-    return export(run, tmp_path_factory.mktemp("sealed") / "small", "small", "CC0-1.0")
+    return export(run, tmp_path_factory.mktemp("sealed") / "small", Label("small", "CC0-1.0"))
+
+
+@pytest.fixture(scope="module")
+def in_int8(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    out = tmp_path_factory.mktemp("sealed") / "int8"
+    return export(run, out, Label("int8", "CC0-1.0"), int8=True)
 
 
 def test_the_bundle_gives_the_vectors_of_the_network(run: Path, sealed: Export) -> None:
@@ -39,11 +52,16 @@ def test_the_bundle_gives_the_vectors_of_the_network(run: Path, sealed: Export) 
     assert 0 < sealed.max_difference <= 1e-5
 
 
-def test_any_batch_size_gives_the_same_vectors(sealed: Export) -> None:
-    crops = np.random.default_rng(1).integers(256, size=(9, 16, 16, 3), dtype=np.uint8)
-    embedder = Embedder.of(sealed.bundle)
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("variant", ["sealed", "in_int8"])
+def test_any_batch_size_gives_the_same_vectors(
+    request: pytest.FixtureRequest, variant: str, threads: int
+) -> None:
+    crops = np.random.default_rng(1).integers(256, size=(70, 16, 16, 3), dtype=np.uint8)
+    embedder = Embedder.of(request.getfixturevalue(variant).bundle, threads)
     alone = np.concatenate([embedder.embed(crop[None]) for crop in crops])
-    np.testing.assert_allclose(alone, embedder.embed(crops), atol=1e-6)
+    for size in (2, 3, 5, 8, 17, 63, 64, 65, 70):
+        np.testing.assert_allclose(embedder.embed(crops[:size]), alone[:size], rtol=0, atol=1e-6)
 
 
 def test_it_is_calibrated_on_the_people_held_out_of_learning(run: Path, sealed: Export) -> None:
@@ -71,7 +89,7 @@ def test_the_bundle_tells_where_it_comes_from(sealed: Export) -> None:
 def test_exported_again_it_is_the_same_model_and_names_no_folder_of_its_maker(
     run: Path, sealed: Export, tmp_path: Path
 ) -> None:
-    again = export(run, tmp_path / "again", "other name", "MIT")
+    again = export(run, tmp_path / "again", Label("other name", "MIT"))
     assert again.bundle.manifest.fingerprint == sealed.bundle.manifest.fingerprint
     network = sealed.bundle.network.read_bytes()
     assert str(Path(sealing.__file__).parent).encode() not in network
@@ -80,8 +98,8 @@ def test_exported_again_it_is_the_same_model_and_names_no_folder_of_its_maker(
 
 def test_golden_crops_show_nobody(run: Path, sealed: Export) -> None:
     golden = sealed.bundle.golden.crops
-    again = sealing._golden_crops(load_run(run).recipe.crop)
-    np.testing.assert_array_equal(golden, again)
+    crop = load_run(run).recipe.crop
+    np.testing.assert_array_equal(golden, golden_crops(crop.height, crop.width))
 
 
 def test_a_served_picture_takes_the_same_path(sealed: Export) -> None:
@@ -91,13 +109,13 @@ def test_a_served_picture_takes_the_same_path(sealed: Export) -> None:
 
 def test_a_bundle_that_is_there_is_kept(run: Path, sealed: Export) -> None:
     with pytest.raises(OutputExists):
-        export(run, sealed.bundle.folder, "small", "CC0-1.0")
+        export(run, sealed.bundle.folder, Label("small", "CC0-1.0"))
     load(sealed.bundle.folder)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunInvalid, match="holds no run"):
-        export(tmp_path, tmp_path / "a" / "out", "x", "x")
+        export(tmp_path, tmp_path / "a" / "out", Label("x", "x"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -105,10 +123,10 @@ def test_pictures_that_have_changed_or_moved_are_refused_until_they_are_named(
     run: Path, tmp_path: Path
 ) -> None:
     moved = Path(shutil.copytree(load_run(run).data, tmp_path / "moved"))
-    assert export(run, tmp_path / "a", "a", "x", data=moved).bundle.calibration
+    assert export(run, tmp_path / "a", Label("a", "x"), data=moved).bundle.calibration
     (moved / "person-0" / "0.png").write_bytes(encoded(50, 0))
     with pytest.raises(DatasetInvalid, match="have changed"):
-        export(run, tmp_path / "b", "b", "x", data=moved)
+        export(run, tmp_path / "b", Label("b", "x"), data=moved)
     assert not (tmp_path / "b").exists()
 
 
@@ -120,14 +138,14 @@ def test_a_network_that_onnx_computes_otherwise_is_refused_and_nothing_is_left(
 
     monkeypatch.setattr(sealing, "embed", other)
     with pytest.raises(BundleInvalid, match="differ from the network"):
-        export(run, tmp_path / "out", "x", "x")
+        export(run, tmp_path / "out", Label("x", "x"))
     assert not (tmp_path / "out").exists()
 
 
 def test_without_people_of_validation_it_is_not_calibrated(tmp_path: Path) -> None:
     folder = folder_of_people(tmp_path / "people", people=4, shots=3)
     run = fit(folder, small(tmp_path, "validation_people=0"), tmp_path / "run")
-    assert export(run, tmp_path / "b", "b", "x").bundle.calibration is None
+    assert export(run, tmp_path / "b", Label("b", "x")).bundle.calibration is None
 
 
 def test_a_nan_producing_network_is_refused(
@@ -137,6 +155,84 @@ def test_a_nan_producing_network_is_refused(
     with torch.no_grad():
         next(loaded.network.parameters()).fill_(float("nan"))
     monkeypatch.setattr(sealing, "load_run", lambda _: loaded)
-    with pytest.raises(BundleInvalid, match="nan"):
-        export(run, tmp_path / "out", "x", "x")
+    with pytest.raises(BundleInvalid, match="NaN or infinite"):
+        export(run, tmp_path / "out", Label("x", "x"))
     assert not (tmp_path / "out").exists()
+
+
+def test_an_int8_network_is_a_model_of_its_own_that_names_the_one_it_came_from(
+    sealed: Export, in_int8: Export
+) -> None:
+    own, origin = in_int8.bundle.manifest, sealed.bundle.manifest
+    assert (own.precision, origin.precision) == ("int8", "float32")
+    assert own.fingerprint != origin.fingerprint
+    assert own.provenance["float32_fingerprint"] == origin.fingerprint
+    assert own.provenance["int8_crops"] == "12"
+    assert own.provenance["int8_layers"] == "1 of 3"
+    assert in_int8.bundle.calibration
+    assert in_int8.bundle.calibration.model_fingerprint == own.fingerprint
+    assert Embedder.of(in_int8.bundle).check(in_int8.bundle.golden) == 0
+    claims = [proof.claim for proof in prove(in_int8.bundle.folder)]
+    assert claims[-1] == "alone or in a batch"
+    assert sorted(path.name for path in in_int8.bundle.folder.parent.iterdir()) == ["int8"]
+
+
+def test_int8_changes_the_vectors_a_little(sealed: Export, in_int8: Export) -> None:
+    crops = np.random.default_rng(2).integers(256, size=(40, 16, 16, 3), dtype=np.uint8)
+    before, after = (Embedder.of(each.bundle).embed(crops) for each in (sealed, in_int8))
+    cosines = np.sum(before * after, axis=1)
+    assert 0.99 < cosines.min() < 1 - 1e-7
+    np.testing.assert_allclose(np.linalg.norm(after, axis=1), 1, atol=1e-6)
+
+
+def test_its_cost_is_that_of_both_networks_on_the_people_held_out(
+    run: Path, sealed: Export, in_int8: Export
+) -> None:
+    learned = load_run(run)
+    held_out = folders.load(learned.data, learned.recipe.crop).crops.of(learned.validation_people)
+    before, after = (
+        cross_compare(Embedder.of(each.bundle).embed(held_out.images), held_out.labels)
+        for each in (sealed, in_int8)
+    )
+    assert in_int8.costs[0] == Cost(None, before.eer(), after.eer())
+    for cost in in_int8.costs[1:]:
+        assert cost.rate is not None
+        assert cost.float32 == before.fnmr_at_fmr(cost.rate)
+        assert cost.int8 == after.fnmr_at_fmr(cost.rate)
+    card = (in_int8.bundle.folder / "MODEL_CARD.md").read_text()
+    assert f"| EER | {before.eer():.4f} | {after.eer():.4f} |" in card
+    assert "Nothing is claimed about its speed" in card
+    assert sealed.costs == ()
+    assert "int8" not in (sealed.bundle.folder / "MODEL_CARD.md").read_text()
+
+
+def test_only_the_middle_of_the_network_is_quantised(in_int8: Export) -> None:
+    graph = onnx.load(in_int8.bundle.network).graph
+    made_by = {name: node.op_type for node in graph.node for name in node.output}
+    weighted = [node for node in graph.node if node.op_type in {"Conv", "Gemm", "MatMul"}]
+    inner = [made_by.get(node.input[0]) == "DequantizeLinear" for node in weighted]
+    weights = list(dict.fromkeys(node.input[1] for node in weighted))
+    assert [made_by.get(name) == "DequantizeLinear" for name in weights] == [False, True, False]
+    assert sum(inner) == 2  # of the crop and of its mirror image
+    assert {node.op_type for node in graph.node} >= {"QuantizeLinear", "DequantizeLinear"}
+    kinds = [each.data_type for each in graph.initializer if each.name.endswith("_quantized")]
+    assert onnx.TensorProto.INT8 in kinds
+
+
+def test_other_kernels_for_int8_stay_within_the_tolerance(in_int8: Export) -> None:
+    """Without fused kernels onnxruntime computes what int8 means in float32, as another machine."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain = onnxruntime.InferenceSession(str(in_int8.bundle.network), options)
+    golden = in_int8.bundle.golden
+    (vectors,) = plain.run(None, {"crops": golden.crops})
+    assert np.abs(vectors - golden.vectors).max() <= TOLERANCE["int8"]
+
+
+def test_int8_without_people_of_validation_has_no_cost_to_tell(tmp_path: Path) -> None:
+    folder = folder_of_people(tmp_path / "people", people=4, shots=3)
+    run = fit(folder, small(tmp_path, "validation_people=0"), tmp_path / "run")
+    exported = export(run, tmp_path / "b", Label("b", "x"), int8=True)
+    assert exported.costs == ()
+    assert exported.bundle.calibration is None
+    assert "Not measured" in (exported.bundle.folder / "MODEL_CARD.md").read_text()

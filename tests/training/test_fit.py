@@ -14,11 +14,13 @@ from mien.errors import DatasetInvalid, OutputExists, RecipeInvalid, RunInvalid,
 from mien_training import checkpoint
 from mien_training.config.optimisation import EarlyStopping
 from mien_training.config.recipe import Batches, Recipe
-from mien_training.data import Crops, load
+from mien_training.data import load
 from mien_training.embed import embed
 from mien_training.fit import fit
 from mien_training.learner import Learner
+from mien_training.log import Log
 from mien_training.networks.embedding import EmbeddingNetwork
+from mien_training.process_group import ALONE
 from mien_training.run import load_run
 from tests.faces import folder_of_people
 from tests.training.recipes import small
@@ -201,7 +203,9 @@ def test_the_mean_gradient_of_some_batches_makes_a_step(tmp_path: Path) -> None:
         (torch.from_numpy(data.integers(256, size=(4, 16, 16, 3), dtype=np.uint8)), labels)
         for labels in (torch.tensor([0, 0, 1, 1]), torch.tensor([1, 1, 2, 2]))
     ]
-    one, two = (Learner.fresh(recipe, torch.device("cpu"), people=3, batches=3) for _ in range(2))
+    one, two = (
+        Learner.fresh(recipe, torch.device("cpu"), ALONE, people=3, batches=3) for _ in range(2)
+    )
     assert one.steps_per_epoch == 2
     assert [len(group) for group in one.groups([batches[0]] * 3)] == [2, 1]
     together = one.step(batches)
@@ -210,7 +214,7 @@ def test_the_mean_gradient_of_some_batches_makes_a_step(tmp_path: Path) -> None:
     first = [
         weight - before for weight, before in zip(two.network.parameters(), start, strict=True)
     ]
-    two = Learner.fresh(recipe, torch.device("cpu"), people=3, batches=3)
+    two = Learner.fresh(recipe, torch.device("cpu"), ALONE, people=3, batches=3)
     parts.append(two.step(batches[1:])["loss"])
     assert together["loss"] == pytest.approx(np.mean(parts))
     for weight, before, moved, other in zip(
@@ -225,7 +229,7 @@ def test_early_stopping_ends_the_run_and_uses_the_best_weights(
     measured = iter([0.4, 0.2, 0.3, 0.25])
     averages: list[torch.Tensor] = []
 
-    def measure(network: EmbeddingNetwork, _crops: Crops) -> dict[str, float]:
+    def measure(network: EmbeddingNetwork, *_: object) -> dict[str, float]:
         averages.append(next(iter(network.parameters())).detach().clone())
         return {"eer": next(measured), "fnmr": 0.0}
 
@@ -309,10 +313,39 @@ def test_a_save_that_fails_leaves_the_previous_checkpoint(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(StorageFull, match=r"no space left for .*; the one before it is kept: free"):
+    with pytest.raises(StorageFull, match=r"; the checkpoint before it is kept: free some spa"):
         saved.save(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_first_save_that_fails_does_not_say_that_one_is_kept(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = checkpoint.load(out)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageFull, match=r"after epoch 2, and there is no checkpoint yet: free"):
+        saved.save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_written_after_the_last_checkpoint_is_out_of_tensorboards_view(
+    tmp_path: Path,
+) -> None:
+    first = Log(tmp_path, [])
+    for epoch, loss in ((1, 3.0), (2, 2.0), (3, 1.0)):
+        first.add(epoch, 0.0, {"loss": loss, "validation_eer": None})
+    again = Log(tmp_path, first.rows[:1])
+    again.add(2, 0.0, {"loss": 2.5, "validation_eer": 0.5})
+    shown = EventAccumulator(str(tmp_path / "tensorboard"))
+    shown.Reload()
+    losses = [(event.step, event.value) for event in shown.Scalars("loss")]
+    assert losses == [(1, 3.0), (2, 2.5)]
+    assert [event.step for event in shown.Scalars("validation_eer")] == [2]
 
 
 def test_a_checkpoint_with_one_changed_weight_is_refused(out: Path, tmp_path: Path) -> None:

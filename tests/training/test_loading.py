@@ -1,13 +1,10 @@
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from mien.errors import RecipeInvalid
-from mien_training.config import optimisation
 from mien_training.config.networks import Cnn, Residual
 from mien_training.config.recipe import Recipe
-from mien_training.config.table import Settings
 from mien_training.loading import load_recipe, shipped
 from tests.training.recipes import TOML, small
 
@@ -129,35 +126,3 @@ def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
 def test_the_effective_recipe_is_read_back_equal(tmp_path: Path) -> None:
     recipe = small(tmp_path)
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
-
-
-def _all_settings(root: type[Settings] = Settings) -> list[type[Settings]]:
-    return [model for child in root.__subclasses__() for model in (child, *_all_settings(child))]
-
-
-# Keys that say no more than their name.
-PLAIN = {"kind", "probability", "weight", "activation", "pooling", "momentum", "nesterov"}
-PLAIN |= {"beta1", "beta2", "learning_rate", "brightness", "saturation", "strength", "head"}
-PLAIN |= {"selection"}
-
-
-@pytest.mark.parametrize("model", _all_settings(), ids=lambda model: model.__name__)
-def test_every_table_and_key_is_documented(model: type[Settings]) -> None:
-    assert model.__doc__
-    for name, field in model.model_fields.items():
-        assert field.description or name in PLAIN or _is_table(str(field.annotation)), name
-
-
-def _is_table(annotation: str) -> bool:
-    """A table says in its own docstring what it is."""
-    return "mien_training.config" in annotation
-
-
-def test_every_key_of_optimisation_is_in_the_document() -> None:
-    told = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
-    models = [model for model in _all_settings() if model.__module__ == optimisation.__name__]
-    assert len(models) > 9
-    for model in models:
-        for name, field in model.model_fields.items():
-            named = get_args(field.annotation) if name == "kind" else (name,)
-            assert any(f'`"{key}"`' in told or f"{key}`" in told for key in named), (model, name)

@@ -13,9 +13,16 @@ import torch
 from pytorch_metric_learning import distances, losses, miners, reducers
 from torch import Tensor
 
-from mien_training.config.losses import ArcfaceHead, Contrastive, CosfaceHead, Softmax, Triplet
+from mien_training.config.losses import (
+    ArcfaceHead,
+    Contrastive,
+    CosfaceHead,
+    LinearHead,
+    Softmax,
+    Triplet,
+)
 from mien_training.losses.contrastive import ContrastiveLoss
-from mien_training.losses.heads import ArcfaceLogits, CosfaceLogits
+from mien_training.losses.heads import ArcfaceLogits, CosfaceLogits, LinearLogits
 from mien_training.losses.softmax import SoftmaxLoss
 from mien_training.losses.triplet import TripletLoss
 from tests.training.batch import DIMENSION, LABELS, PEOPLE, assert_same, dtypes
@@ -76,6 +83,29 @@ def test_softmax_on_arcface(margin: float, dtype: torch.dtype) -> None:
     ours = SoftmaxLoss(Softmax(head=head), PEOPLE, DIMENSION).to(dtype)
     theirs = losses.ArcFaceLoss(PEOPLE, DIMENSION, margin=math.degrees(margin), scale=7.0)
     theirs.W.data = cast("ArcfaceLogits", ours.head).weight.data.T
+    assert_same(ours, lambda raw: theirs(raw, LABELS), dtype)
+
+
+@dtypes
+@pytest.mark.parametrize("kind", ["cosface", "arcface"])
+def test_softmax_without_a_margin(kind: str, dtype: torch.dtype) -> None:
+    recipe = {"head": {"kind": kind, "scale": 7.0, "margin": 0.0}}
+    ours = SoftmaxLoss(Softmax.model_validate(recipe), PEOPLE, DIMENSION).to(dtype)
+    theirs = losses.NormalizedSoftmaxLoss(PEOPLE, DIMENSION, temperature=1 / 7)
+    theirs.W.data = cast("CosfaceLogits | ArcfaceLogits", ours.head).weight.data.T
+    assert_same(ours, lambda raw: theirs(raw, LABELS), dtype)
+
+
+@dtypes
+def test_softmax_on_a_linear_head(dtype: torch.dtype) -> None:
+    """Theirs has no bias, as ours has none at first, and weights of length 1, as ours get here."""
+    ours = SoftmaxLoss(Softmax(head=LinearHead(kind="linear")), PEOPLE, DIMENSION).to(dtype)
+    product = distances.DotProductSimilarity(normalize_embeddings=False)
+    theirs = losses.NormalizedSoftmaxLoss(PEOPLE, DIMENSION, temperature=1, distance=product)
+    linear = cast("LinearLogits", ours.head).linear
+    linear.weight.data = torch.nn.functional.normalize(linear.weight.data)
+    theirs.W.data = linear.weight.data.T
+    assert torch.count_nonzero(linear.bias) == 0
     assert_same(ours, lambda raw: theirs(raw, LABELS), dtype)
 
 

@@ -2,12 +2,14 @@
 often a drawn negative is drawn."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import TypeAlias
 
 import pytest
 import torch
 from pytorch_metric_learning.miners import DistanceWeightedMiner
+from pytorch_metric_learning.utils.loss_and_miner_utils import get_random_triplet_indices
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -44,9 +46,20 @@ def labels(request: pytest.FixtureRequest) -> Tensor:
     return ordered[torch.randperm(len(ordered), generator=_generator())]
 
 
+@pytest.fixture(params=[torch.float32, torch.float64], ids=str)
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    kind: torch.dtype = request.param
+    return kind
+
+
 @pytest.fixture
-def unit(labels: Tensor) -> Tensor:
-    return F.normalize(torch.randn(len(labels), D, generator=_generator()))
+def unit(labels: Tensor, dtype: torch.dtype) -> Tensor:
+    return directions(len(labels)).to(dtype)
+
+
+def directions(count: int) -> Tensor:
+    """Unit vectors, always the same, float64 [count, D]."""
+    return F.normalize(torch.randn(count, D, generator=_generator(), dtype=torch.float64))
 
 
 @pytest.fixture
@@ -92,17 +105,17 @@ SLOW: dict[Selector, Callable[[float, float], bool]] = {
 def test_bands_are_what_three_loops_select(
     select: Selector, distances: Tensor, labels: Tensor
 ) -> None:
-    d = distances.double().tolist()
+    d = distances.tolist()
     wanted = [t for t in every(labels) if SLOW[select](d[t[0]][t[1]], d[t[0]][t[2]])]
-    assert_selected(select(distances.double(), labels, MARGIN), wanted, distances.double())
+    assert_selected(select(distances, labels, MARGIN), wanted, distances)
 
 
 @pytest.mark.parametrize("select", SLOW)
 def test_bands_with_many_equal_distances_leave_their_borders_out(
-    select: Selector, labels: Tensor
+    select: Selector, labels: Tensor, dtype: torch.dtype
 ) -> None:
     steps = torch.randint(0, 4, (len(labels),) * 2, generator=_generator())
-    distances = (steps + steps.T) / 4.0
+    distances = (steps + steps.T).to(dtype) / 4
     d = distances.tolist()
     margin = 0.5
     wanted = [
@@ -129,9 +142,11 @@ def test_batch_all_with_an_endless_margin_has_every_triplet(
     assert active_share(distances, labels, torch.inf) == 1
 
 
-def test_of_p_people_with_k_pictures_there_are_as_many_triplets_as_combinatorics_says() -> None:
+def test_of_p_people_with_k_pictures_there_are_as_many_triplets_as_combinatorics_says(
+    dtype: torch.dtype,
+) -> None:
     labels = torch.arange(P).repeat_interleave(K)
-    count = batch_all(torch.zeros(P * K, P * K), labels, MARGIN).selected
+    count = batch_all(torch.zeros(P * K, P * K, dtype=dtype), labels, MARGIN).selected
     assert count == (P * K) * (K - 1) * (P * K - K)
 
 
@@ -184,54 +199,86 @@ def standard_error(share: Tensor) -> Tensor:
     return (share * (1 - share) / DRAWS).sqrt() + 1 / DRAWS
 
 
-def test_random_draws_all_negatives_alike() -> None:
-    labels = torch.arange(P).repeat_interleave(K)
+def test_random_draws_all_negatives_alike_at_any_distance(
+    distances: Tensor, labels: Tensor
+) -> None:
     torch.manual_seed(1)
-    share = drawn_shares(random, torch.zeros(P * K, P * K), labels)
-    expected = (labels.unsqueeze(0) != labels.unsqueeze(1)) / (P * K - K)
+    share = drawn_shares(random, distances, labels)
+    negatives = labels.unsqueeze(0) != labels.unsqueeze(1)
+    drawing = (~negatives).sum(dim=1, keepdim=True) > 1  # who has a positive
+    expected = negatives * drawing / negatives.sum(dim=1, keepdim=True)
     assert ((share - expected).abs() < 5 * standard_error(expected)).all()
 
 
-def test_distance_weighted_draws_by_the_inverse_of_the_papers_density() -> None:
+def counted(drawn: Iterable[tuple[Tensor, Tensor]], size: int) -> Tensor:
+    """How often each negative comes with each anchor, as `drawn_shares`."""
+    counts: Counter[tuple[int, int]] = Counter()
+    for anchors, negatives in drawn:
+        counts.update(zip(anchors.tolist(), negatives.tolist(), strict=True))
+    shares = torch.zeros(size, size)
+    for (a, n), count in counts.items():
+        shares[a, n] = count
+    return shares / shares.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+def assert_drawn_alike(ours: Tensor, theirs: Tensor) -> None:
+    assert theirs.sum() > 0
+    assert ((ours - theirs).abs() < 5 * 2**0.5 * standard_error(theirs)).all()
+
+
+def test_random_draws_as_often_as_pytorch_metric_learning(
+    distances: Tensor, labels: Tensor
+) -> None:
+    torch.manual_seed(1)
+    draws = (get_random_triplet_indices(labels, t_per_anchor=1) for _ in range(DRAWS))
+    theirs = counted(((anchors, negatives) for anchors, _, negatives in draws), len(labels))
+    assert_drawn_alike(drawn_shares(random, distances, labels), theirs)
+
+
+def test_distance_weighted_draws_by_the_inverse_of_the_papers_density(dtype: torch.dtype) -> None:
     labels = torch.tensor([0, 0, *range(1, 7)])
-    apart = torch.tensor([0.1, 0.5, 0.8, 1.1, 1.39, 1.5])
-    distances = torch.ones(8, 8)
+    apart = torch.tensor([0.1, 0.5, 0.8, 1.1, 1.39, 1.5], dtype=dtype)
+    distances = torch.ones(8, 8, dtype=dtype)
     distances[0, 2:] = apart
     density = [max(d, 0.5) ** (D - 2) * (1 - max(d, 0.5) ** 2 / 4) ** ((D - 3) / 2) for d in apart]
     inverse = torch.tensor([1 / q if d < 1.4 else 0 for d, q in zip(apart, density, strict=True)])
+    inverse = inverse.to(dtype)
     weights = weighted.weights(distances, labels)[0, 2:]
     torch.testing.assert_close(weights, inverse / inverse.sum())
 
 
-def test_an_anchor_whose_negatives_are_all_far_draws_them_alike() -> None:
+def test_an_anchor_whose_negatives_are_all_far_draws_them_alike(dtype: torch.dtype) -> None:
     labels = torch.tensor([0, 0, 1, 1])
-    weights = weighted.weights(torch.full((4, 4), 1.5), labels)
-    expected = (labels.unsqueeze(0) != labels.unsqueeze(1)) / 2
+    weights = weighted.weights(torch.full((4, 4), 1.5, dtype=dtype), labels)
+    expected = (labels.unsqueeze(0) != labels.unsqueeze(1)).to(dtype) / 2
     torch.testing.assert_close(weights, expected)
 
 
 @pytest.mark.parametrize("dimension", [2, 3, 128, 512])
-def test_weights_are_finite_in_few_and_in_many_dimensions(dimension: int) -> None:
+def test_weights_are_finite_in_few_and_in_many_dimensions(
+    dimension: int, dtype: torch.dtype
+) -> None:
     labels = torch.arange(P).repeat_interleave(K)
-    distances = torch.linspace(0, 2, (P * K) ** 2).reshape(P * K, P * K)
+    distances = torch.linspace(0, 2, (P * K) ** 2, dtype=dtype).reshape(P * K, P * K)
     weights = DistanceWeighted(dimension, False, 0.5, 1.4).weights(distances, labels)
     assert torch.isfinite(weights).all()
-    torch.testing.assert_close(weights.sum(dim=1), torch.ones(P * K))
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(P * K, dtype=dtype))
+
+
+@cache
+def their_weighted_shares(labels: tuple[int, ...]) -> Tensor:
+    """By a miner that takes long, so once for both dtypes. It draws nothing for an anchor whose
+    negatives are all far; the batches have none."""
+    miner = DistanceWeightedMiner(cutoff=0.5, nonzero_loss_cutoff=1.4)
+    torch.manual_seed(1)
+    unit = directions(len(labels))
+    draws = (miner(unit, torch.tensor(labels)) for _ in range(DRAWS))
+    return counted(((anchors, negatives) for anchors, _, negatives in draws), len(labels))
 
 
 def test_distance_weighted_draws_as_often_as_pytorch_metric_learning(
-    unit: Tensor, labels: Tensor
+    distances: Tensor, labels: Tensor
 ) -> None:
-    """Theirs draws nothing for an anchor whose negatives are all far; the batches have none."""
-    miner = DistanceWeightedMiner(cutoff=0.5, nonzero_loss_cutoff=1.4)
-    torch.manual_seed(1)
-    counts: Counter[tuple[int, int]] = Counter()
-    for _ in range(DRAWS):
-        anchors, _, negatives = miner(unit, labels)
-        counts.update(zip(anchors.tolist(), negatives.tolist(), strict=True))
-    theirs = torch.zeros(len(labels), len(labels))
-    for (a, n), count in counts.items():
-        theirs[a, n] = count
-    theirs /= theirs.sum(dim=1, keepdim=True).clamp(min=1)
-    ours = drawn_shares(weighted, distances_of(unit, squared=True), labels)
-    assert ((ours - theirs).abs() < 5 * 2**0.5 * standard_error(theirs)).all()
+    theirs = their_weighted_shares(tuple(labels.tolist()))
+    torch.manual_seed(2)
+    assert_drawn_alike(drawn_shares(weighted, distances, labels), theirs)

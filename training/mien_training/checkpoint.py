@@ -1,6 +1,5 @@
 """The file of a run that holds all that was learned and how."""
 
-import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -12,15 +11,14 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 
-from mien.errors import RunInvalid, StorageFull
+from mien.errors import RunInvalid
 from mien_training.config.recipe import Recipe
 from mien_training.learner import State
 from mien_training.log import Row
+from mien_training.room import CHECKPOINT, room_for
 
-FILE = "checkpoint.pt"
+FILE = CHECKPOINT
 PARTIAL = f"{FILE}.partial"
-
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -80,23 +78,19 @@ class Checkpoint:
     def save(self, folder: Path) -> None:
         """Replace the checkpoint in a folder: after a crash it is the old one or the new one.
 
-        Raises StorageFull; the old one is left.
+        Raises StorageFull; the old one is left, if there is one.
         """
         partial = folder / PARTIAL
-        try:
-            with partial.open("wb") as file:
-                torch.save(vars(self), file)
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException as error:
-            partial.unlink(missing_ok=True)
-            if _has_no_space(error):
-                raise StorageFull(
-                    f"no space left for {folder / FILE} after epoch {self.epoch}; the one before "
-                    "it is kept: free some space and go on with --resume"
-                ) from None
-            raise
-        partial.replace(folder / FILE)
+        with room_for(folder / FILE, folder, self.epoch):
+            try:
+                with partial.open("wb") as file:
+                    torch.save(vars(self), file)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+            partial.replace(folder / FILE)
 
 
 def find(folder: Path) -> Checkpoint | None:
@@ -133,14 +127,6 @@ def _differences(
             yield from _differences(one, other, f"{table}{key}.")
         elif one != other:
             yield f"{table}{key}", json.dumps(one), json.dumps(other)
-
-
-def _has_no_space(error: BaseException | None) -> bool:
-    """Torch wraps the error of a file that it writes to."""
-    if error is None:
-        return False
-    is_it = isinstance(error, OSError) and error.errno in NO_SPACE
-    return is_it or _has_no_space(error.__context__)
 
 
 def _read(path: Path) -> object:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from mien.cli.group import Group
+from mien.cli.group import REFUSED, Group
+from mien.errors import MienError
 
 
 @click.group(cls=Group)
@@ -41,9 +42,16 @@ def fit(
     loaded = load_recipe(recipe, overrides)
 
     from mien_training import fit as learning
+    from mien_training.process_group import rank
 
-    learning.fit(folder, loaded, out, resume=resume, strict=strict)
-    click.echo(f"wrote {out}")
+    try:
+        learning.fit(folder, loaded, out, resume=resume, strict=strict)
+    except MienError:
+        if rank() == 0:
+            raise
+        raise click.exceptions.Exit(REFUSED) from None  # the first process says it for all
+    if rank() == 0:
+        click.echo(f"wrote {out}")
 
 
 @main.command()
@@ -64,21 +72,44 @@ def fit(
     type=click.Path(path_type=Path),
     help="Where the run's folder of people is now, if it has moved.",
 )
-def export(run: Path, out: Path, name: str | None, license_: str, data: Path | None) -> None:
+@click.option(
+    "--int8",
+    is_flag=True,
+    help="Seal an int8 network, quantised on pictures of training; its card tells the cost.",
+)
+def export(
+    run: Path, out: Path, name: str | None, license_: str, data: Path | None, int8: bool
+) -> None:
     """Seal the network of RUN in a bundle, checked against it and calibrated."""
     from mien_training import export as sealing
 
-    sealed = sealing.export(run, out, name or out.name, license_, data)
+    sealed = sealing.export(run, out, sealing.Label(name or out.name, license_), data, int8)
     manifest, calibration = sealed.bundle.manifest, sealed.bundle.calibration
     click.echo(
         f"sealed {out}: {manifest.name}, fingerprint {manifest.fingerprint[:12]}\n"
-        f"maximum difference {sealed.max_difference:.1e} from the network, over "
-        f"{sealed.crops_compared} crops"
+        f"maximum difference {sealed.max_difference:.1e} from the network"
+        f"{', before quantisation,' if int8 else ''} over {sealed.crops_compared} crops"
     )
+    for cost in sealed.costs:
+        rate = "EER" if cost.rate is None else f"FNMR at an FMR of {cost.rate:.2g}"
+        click.echo(f"{rate}: {cost.float32:.2%} in float32, {cost.int8:.2%} in int8")
     if calibration is None:
         click.echo("not calibrated: the recipe holds nobody out (validation_people=0)")
     else:
         click.echo(
-            f"calibrated on {calibration.identities} people held out of learning, for an FMR of "
-            f"{calibration.smallest_supported_fmr:.2g} and above"
+            f"calibrated on {calibration.identities} people held out of learning, "
+            f"{_what_it_supports(calibration.smallest_supported_fmr)}"
         )
+
+
+def _what_it_supports(smallest_fmr: float) -> str:
+    """Two or three people support no rate that says anything."""
+    from mien.matching.support import identities_for
+
+    if smallest_fmr < 1:
+        return f"for an FMR of {smallest_fmr:.2g} and above"
+    wanted = " and ".join(f"{identities_for(rate)} for {rate:g}" for rate in (0.1, 0.01))
+    return (
+        f"too few to support any FMR below 1: it takes {wanted}; hold out more "
+        "(validation_people) or add people"
+    )

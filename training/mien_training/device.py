@@ -7,23 +7,36 @@ import torch
 
 from mien.errors import RecipeInvalid
 from mien_training.config.recipe import Recipe
+from mien_training.process_group import is_launched, local_rank
 
 
 def choose(name: str) -> torch.device:
-    """The device that a recipe asks for.
+    """The device that a recipe asks for; of several processes on a machine each takes a GPU.
 
-    Raises RecipeInvalid: torch finds none of that kind.
+    Raises RecipeInvalid: torch finds none of that kind, or too few.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     found = [kind for kind, is_there in there.items() if is_there] + ["cpu"]
-    if name == "auto":
-        return torch.device(found[0])
-    if name not in found:
+    kind = found[0] if name == "auto" else name
+    if kind not in found:
         raise RecipeInvalid(
             f'device is "{name}", but torch {torch.__version__} finds none here; '
             f'there is {" and ".join(found)}, or set device="auto"'
         )
-    return torch.device(name)
+    if kind == "cuda":
+        return torch.device(kind, _own_gpu())
+    if kind == "mps" and is_launched():
+        raise RecipeInvalid('several processes cannot share "mps"; set device="cpu"')
+    return torch.device(kind)
+
+
+def _own_gpu() -> int:
+    if local_rank() >= torch.cuda.device_count():
+        raise RecipeInvalid(
+            f"process {local_rank()} of this machine has no GPU of its own: there are "
+            f"{torch.cuda.device_count()}; start as many processes as GPUs"
+        )
+    return local_rank()
 
 
 def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:

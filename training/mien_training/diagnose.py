@@ -16,7 +16,8 @@ from mien_training.losses import WeightedSum
 from mien_training.losses.center import CenterLoss, move
 
 LASTING = 20
-"""Steps in a row. Well above the few that a healthy run shows a sign for, and below 50."""
+"""Steps in a row, or batches where it looks at each. Well above the few that a healthy run shows a
+sign for, and below 50."""
 COLLAPSED = 0.01
 """Mean distance between unit embeddings of different people, a cosine of 0.99995. The shipped
 recipes start at 1.2 to 1.4 and random directions lie 1.41 apart."""
@@ -40,13 +41,18 @@ REFERENCE_RATE = 0.5
 
 
 class Watch:
-    """Sees each batch before it is learned, and each gradient before the optimiser takes it."""
+    """Sees each batch before it is learned, and each step before the optimiser takes it.
+
+    Of several batches that make a step (`accumulate`) it judges the mean, but for what is not
+    finite and for the centres, which move with every batch.
+    """
 
     def __init__(self, recipe: Recipe, losses: WeightedSum) -> None:
         self._recipe, self._losses = recipe, losses
         self._collapse, self._gradient, self._embedding = Streak(), Streak(), Streak()
         self._nothing_selected, self._nothing_active = Streak(), Streak()
-        self._last: tuple[Tensor, Tensor]
+        self._batches: list[tuple[Tensor, Tensor]] = []
+        """Of the step that is going on, raw embeddings and labels."""
         center = dict(losses.terms.items()).get("center")
         self._centers = CenterWatch(center) if isinstance(center, CenterLoss) else None
 
@@ -55,21 +61,25 @@ class Watch:
 
         Raises LearningStopped.
         """
-        self._last = raw.detach(), labels
+        self._batches.append((raw.detach(), labels))
         if not math.isfinite(log["loss"]):
-            _stop(step, self._what_is_not_finite(raw, labels, log.get("reconstruction", 0.0)))
-        self._look_at_spread(step, raw, log)
-        self._look_at_triplets(step, log)
+            _stop(step, self._what_is_not_finite(log.get("reconstruction", 0.0)))
         if self._centers:
             self._look_at_centers(step, self._centers, raw, labels)
 
-    def gradient(self, step: int, norm: float) -> None:
-        """The norm of the gradient before clipping.
+    def step(self, step: int, log: Mapping[str, float]) -> None:
+        """What is logged of a step: the mean over its batches, and the gradient before clipping.
 
         Raises LearningStopped.
         """
-        if not math.isfinite(norm):
-            _stop(step, self._what_is_not_finite(*self._last))
+        if not math.isfinite(log["gradient_norm"]):
+            _stop(step, self._what_is_not_finite())
+        self._batches.clear()
+        self._look_at_spread(step, log)
+        self._look_at_triplets(step, log)
+        self._look_at_gradient(step, log["gradient_norm"])
+
+    def _look_at_gradient(self, step: int, norm: float) -> None:
         is_clipped = self._recipe.clip_gradient > 0
         if self._gradient.lasts(norm > LONGEST_GRADIENT and not is_clipped):
             _stop(
@@ -79,14 +89,21 @@ class Watch:
                 f"{self._learning_rate()}",
             )
 
-    def _what_is_not_finite(self, raw: Tensor, labels: Tensor, reconstruction: float = 0.0) -> str:
+    def _what_is_not_finite(self, reconstruction: float = 0.0) -> str:
         advice = f"lower {self._learning_rate()} or set clip_gradient=1"
-        if not raw.isfinite().all():
+        if not all(raw.isfinite().all() for raw, _ in self._batches):
             return f"the network gives embeddings that are not finite; {advice}"
         if not math.isfinite(reconstruction):
             return (
                 f"the reconstruction is {reconstruction}; {advice}, or take a smaller network.beta"
             )
+        for raw, labels in self._batches:
+            if cause := self._broken_term(raw, labels, advice):
+                return cause
+        return f"the gradient is not finite within the network; {advice}"
+
+    def _broken_term(self, raw: Tensor, labels: Tensor, advice: str) -> str | None:
+        """The term whose loss, or the gradient of it, is not finite, if any, taken by itself."""
         for name, term in self._losses.terms.items():
             again = raw.detach().requires_grad_()
             loss = term(again, labels).loss
@@ -97,13 +114,13 @@ class Watch:
                 return (
                     f"losses.{name} is {loss.item():.3g} but its gradient is not finite; {advice}"
                 )
-        return f"the gradient is not finite within the network; {advice}"
+        return None
 
-    def _look_at_spread(self, step: int, raw: Tensor, log: Mapping[str, float]) -> None:
+    def _look_at_spread(self, step: int, log: Mapping[str, float]) -> None:
         distance = log.get("between_distance", math.inf)
         if self._collapse.lasts(distance < COLLAPSED):
             _stop(step, self._collapsed(distance, log))
-        component = log["embedding_norm"] / math.sqrt(raw.shape[1])
+        component = log["embedding_norm"] / math.sqrt(self._recipe.dimension)
         if self._embedding.lasts(component > LONGEST_COMPONENT):
             _stop(
                 step,
@@ -162,7 +179,7 @@ class Watch:
             _stop(
                 step,
                 "the centres drift away from the embeddings of their people: they have been "
-                f"farther off than {ASTRAY:g} of the embeddings' length for {LASTING} steps; "
+                f"farther off than {ASTRAY:g} of the embeddings' length for {LASTING} batches; "
                 f"raise {rate} or lower {self._learning_rate()}",
             )
 
@@ -171,13 +188,13 @@ class Watch:
 
 
 class Streak:
-    """Counts steps in a row with a sign."""
+    """Counts steps, or batches, in a row with a sign."""
 
     def __init__(self) -> None:
         self._length = 0
 
     def lasts(self, shows: bool) -> bool:
-        """Take in one step; returns whether the sign has shown for `LASTING` steps in a row."""
+        """Take in one of them; returns whether the sign has shown for `LASTING` in a row."""
         self._length = self._length + 1 if shows else 0
         return self._length >= LASTING
 

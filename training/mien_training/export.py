@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,58 +12,86 @@ import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
 from mien.errors import BundleInvalid, DatasetInvalid
-from mien.matching.calibration import Calibration
 from mien.matching.calibration import calibrate as measure
 from mien.matching.curve import Curve
-from mien.matching.metrics import Vectors
-from mien.matching.support import SUPPORT_RULE
-from mien.model import bundle as bundles
-from mien.model.bundle import Bundle, Draft, Golden, InputSpec
-from mien.model.embedder import Embedder
+from mien.matching.metrics import Comparisons, Vectors, cross_compare
+from mien.model import sealing
+from mien.model.bundle import Bundle, load
+from mien.model.card import Card, Cost, supported
+from mien.model.embedder import INPUT, OUTPUT, Embedder
+from mien.model.golden import golden_crops
+from mien.model.manifest import InputSpec
+from mien.model.proof import check_batches
+from mien.model.sealing import Draft
+from mien_training import data as folders
 from mien_training.config.recipe import Crop
-from mien_training.data import Crops, Images, load
+from mien_training.data import Crops
 from mien_training.embed import embed
 from mien_training.networks.embedding import EmbeddingNetwork
+from mien_training.quantise import Quantised, quantise
 from mien_training.run import Run, load_run
 
 PARITY = 1e-5
 """Largest difference between a component of torch's vector and of the bundle's."""
-GOLDEN_CROPS = 8
-DECADES = (0.1, 0.01, 0.001, 0.0001, 0.00001)
-"""FMRs in the model card, as far as they are supported, beside the smallest that is."""
 OPSET = 18
 
 
 @dataclass(frozen=True)
+class Label:
+    """What people say of a bundle; it changes no fingerprint."""
+
+    name: str
+    license: str
+    """Of the weights."""
+
+
+@dataclass(frozen=True)
 class Export:
-    """A sealed bundle and how far its vectors are from those of the network in torch."""
+    """A sealed bundle and how far its vectors are from those of the network in torch.
+
+    Of an int8 bundle, that is the float32 network which was quantised; `costs` say what this
+    changed.
+    """
 
     bundle: Bundle
     max_difference: float
     crops_compared: int
+    costs: tuple[Cost, ...] = ()
 
 
-def export(folder: Path, out: Path, name: str, license_: str, data: Path | None = None) -> Export:
+def export(
+    folder: Path,
+    out: Path,
+    label: Label,
+    data: Path | None = None,
+    int8: bool = False,
+) -> Export:
     """Seal the run in `folder` as the new bundle `out`, calibrated on its people of validation.
 
-    `data` is where the run's folder of people is now, if it has moved.
+    `data` is where the run's folder of people is now, if it has moved. With `int8` the network is
+    quantised on pictures of training, and the model card says what that costs.
 
     Raises OutputExists, RunInvalid (no run), DatasetInvalid (the pictures are not those of the
-    run) and BundleInvalid (the bundle's vectors are not those of the network).
+    run) and BundleInvalid (the bundle's vectors are not those of the network, or not the same
+    alone and in a batch).
     """
     run = load_run(folder)
-    validation = _validation_crops(run, data or run.data)
-    with bundles.staged(out) as staging:
-        bundle = bundles.seal(_draft(run, name, license_), staging)
-        crops = np.concatenate([bundle.golden.crops, validation.images])
-        vectors = Embedder.of(bundle).embed(crops)
-        difference = _max_difference(vectors, embed(run.network, crops))
-        if len(validation.people) >= 2:
-            held_out = vectors[len(bundle.golden.crops) :]
-            calibration = measure(held_out, validation.labels, bundle.manifest.fingerprint)
-            card = _card(run, name, license_, calibration)
-            bundles.calibrate(bundle, calibration, card)
-    return Export(bundles.load(out), difference, len(crops))
+    people = _people(run, data or run.data)
+    held_out = people.of(run.validation_people)
+    draft = _draft(run, label)
+    with sealing.staged(out) as staging:
+        aside = staging.with_name(f"{staging.name}-float32")
+        bundle = sealing.seal(draft, aside if int8 else staging)
+        vectors, difference = _compared(bundle, run, held_out)
+        in_float32 = vectors if int8 else None
+        if int8:
+            quantised = quantise(draft.network, people.of(run.train_people).images)
+            bundle = sealing.seal(_int8(draft, quantised), staging)
+            vectors = Embedder.of(bundle).embed(held_out.images)
+        check_batches(Embedder.of(bundle))
+        costs = _calibrate(bundle, run, held_out, vectors, in_float32)
+    sealed = load(out)
+    return Export(sealed, difference, len(sealed.golden.crops) + len(held_out.images), costs)
 
 
 def to_onnx(network: EmbeddingNetwork, crop: Crop) -> bytes:
@@ -76,8 +105,8 @@ def to_onnx(network: EmbeddingNetwork, crop: Crop) -> bytes:
             (example,),
             dynamo=True,
             opset_version=OPSET,
-            input_names=["crops"],
-            output_names=["embeddings"],
+            input_names=[INPUT],
+            output_names=[OUTPUT],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             verbose=False,
         )
@@ -88,24 +117,20 @@ def to_onnx(network: EmbeddingNetwork, crop: Crop) -> bytes:
     return program.model_proto.SerializeToString()
 
 
-def _draft(run: Run, name: str, license_: str) -> Draft:
+def _draft(run: Run, label: Label) -> Draft:
     crop = run.recipe.crop
-    spec = InputSpec(
-        crop_height=crop.height,
-        crop_width=crop.width,
-        alignment="none",
-        dim=run.recipe.dimension,
-    )
-    network = to_onnx(run.network, crop)
-    crops = _golden_crops(crop)
     return Draft(
-        name=name,
-        license=license_,
+        name=label.name,
+        license=label.license,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        input=spec,
-        network=network,
-        golden=Golden(crops, Embedder(network, spec).embed(crops)),
-        card=_card(run, name, license_, None),
+        input=InputSpec(
+            crop_height=crop.height,
+            crop_width=crop.width,
+            alignment="none",
+            dim=run.recipe.dimension,
+        ),
+        network=to_onnx(run.network, crop),
+        card=_card(run, label).text(),
         provenance={
             "mien": run.version,
             "data_sha256": run.data_digest,
@@ -115,92 +140,78 @@ def _draft(run: Run, name: str, license_: str) -> Draft:
     )
 
 
-def _golden_crops(crop: Crop) -> Images:
-    """Crops that show nobody: noise from coarse to fine, uint8 [GOLDEN_CROPS, H, W, 3]."""
-    random = np.random.default_rng(0)
-    crops = []
-    for index in range(GOLDEN_CROPS):
-        grain = 2 ** (index % 5)
-        coarse = random.integers(256, size=(-(-crop.height // grain), -(-crop.width // grain), 3))
-        fine = coarse.repeat(grain, axis=0).repeat(grain, axis=1)
-        crops.append(fine[: crop.height, : crop.width].astype(np.uint8))
-    return np.stack(crops)
+def _int8(draft: Draft, quantised: Quantised) -> Draft:
+    """The same bundle of a quantised network, which tells of the float32 one it came from."""
+    origin = {
+        "float32_fingerprint": draft.fingerprint,
+        "int8_crops": str(quantised.crops),
+        "int8_layers": f"{quantised.layers} of {quantised.layers_in_all}",
+    }
+    return replace(
+        draft,
+        network=quantised.network,
+        precision="int8",
+        provenance=draft.provenance | origin,
+    )
 
 
-def _validation_crops(run: Run, data: Path) -> Crops:
-    loaded = load(data, run.recipe.crop)
+def _people(run: Run, data: Path) -> Crops:
+    loaded = folders.load(data, run.recipe.crop)
     if loaded.digest != run.data_digest:
         raise DatasetInvalid(
-            f"{data} is not what {run.version} learned from: its pictures have changed; "
+            f"{data} is not what the run learned from: its pictures have changed; "
             "name the unchanged folder with --data"
         )
-    return loaded.crops.of(run.validation_people)
+    return loaded.crops
 
 
-def _max_difference(bundles_vectors: Vectors, networks_vectors: Vectors) -> float:
-    difference = float(np.abs(bundles_vectors - networks_vectors).max())
+def _compared(bundle: Bundle, run: Run, held_out: Crops) -> tuple[Vectors, float]:
+    """The bundle's vectors of the people held out, and how far they are from torch's at most."""
+    spec = bundle.manifest.input
+    crops = np.concatenate([golden_crops(spec.crop_height, spec.crop_width), held_out.images])
+    vectors = Embedder.of(bundle).embed(crops)
+    difference = float(np.abs(vectors - embed(run.network, crops)).max())
     if not difference <= PARITY:
         raise BundleInvalid(
             f"the bundle's vectors differ from the network's by {difference:.2g}, more than "
             f"{PARITY:g}; do not use it"
         )
-    return difference
+    return vectors[len(crops) - len(held_out.images) :], difference
 
 
-def _card(run: Run, name: str, license_: str, calibration: Calibration | None) -> str:
-    lines = [
-        f"# {name}",
-        "",
-        f"Licence of the weights: {license_}",
-        f"Learned from {len(run.train_people)} people (data SHA-256 {run.data_digest[:12]}…), "
-        f"with mien {run.version}, network {run.recipe.network.kind}.",
-        "",
-        "## Results",
-        "",
-        *(_results(calibration) if calibration else ["Not measured: no people were held out."]),
-        "",
-        "## Limits",
-        "",
-        "The rates hold for pictures like those they were measured on, and for people drawn as "
-        "those were. It decides about likeness only; it does not notice a photograph of a "
-        "photograph.",
-    ]
-    return "\n".join(lines) + "\n"
+def _calibrate(
+    bundle: Bundle, run: Run, held_out: Crops, vectors: Vectors, in_float32: Vectors | None
+) -> tuple[Cost, ...]:
+    """Calibrate on the people held out, if there are; returns what int8 costs on them."""
+    if len(held_out.people) < 2:
+        return ()
+    manifest = bundle.manifest
+    calibration = measure(vectors, held_out.labels, manifest.fingerprint)
+    costs: tuple[Cost, ...] = ()
+    if in_float32 is not None:
+        before, after = (cross_compare(v, held_out.labels) for v in (in_float32, vectors))
+        costs = (
+            Cost(None, before.eer(), after.eer()),
+            *_fnmr_costs(before, after, calibration.pictures),
+        )
+    card = replace(
+        _card(run, Label(manifest.name, manifest.license)), calibration=calibration, costs=costs
+    )
+    sealing.calibrate(bundle, calibration, card.text())
+    return costs
 
 
-def _results(calibration: Calibration) -> list[str]:
-    strictest = calibration.smallest_supported_fmr
-    lines = [
-        f"{calibration.identities} people whom the network never learned from make "
-        f"{calibration.pictures.identity_pairs:,} pairs of people; they support an FMR of "
-        f"{strictest:.2g} and above, by the {SUPPORT_RULE}. Intervals are of 95 %, from resampling "
-        "people. Of several samples of a subject "
-        f"{'the largest similarity' if calibration.fusion == 'max' else 'the mean similarity'} "
-        "decides.",
-    ]
-    for curve in calibration.curves:
-        lines += ["", *_table(curve)]
-    return lines
+def _fnmr_costs(before: Comparisons, after: Comparisons, curve: Curve) -> Iterator[Cost]:
+    for rate in supported(curve):
+        yield Cost(rate, before.fnmr_at_fmr(rate), after.fnmr_at_fmr(rate))
 
 
-def _table(curve: Curve) -> list[str]:
-    rates = [*(rate for rate in DECADES if rate > curve.smallest_supported_fmr)]
-    samples = "1 sample" if curve.samples == 1 else f"{curve.samples} samples"
-    return [
-        f"A subject of {samples}: {curve.identities} people, {curve.genuine_comparisons:,} genuine "
-        f"and {curve.impostor_comparisons:,} impostor comparisons.",
-        "",
-        "| FMR asked for | threshold | FMR measured | FNMR measured |",
-        "|---|---|---|---|",
-        *(
-            f"| {rate:.2g} | {point.threshold:.4f} "
-            f"| {_share(point.fmr, point.fmr_lower95, point.fmr_upper95)} "
-            f"| {_share(point.fnmr, point.fnmr_lower95, point.fnmr_upper95)} |"
-            for rate in [*rates, curve.smallest_supported_fmr]
-            for point in [curve.at_fmr(rate)]
+def _card(run: Run, label: Label) -> Card:
+    return Card(
+        name=label.name,
+        license=label.license,
+        data=(
+            f"Learned from {len(run.train_people)} people (data SHA-256 {run.data_digest[:12]}…), "
+            f"with mien {run.version}, network {run.recipe.network.kind}.",
         ),
-    ]
-
-
-def _share(rate: float, low: float, high: float) -> str:
-    return f"{rate:.4f} ({low:.4f} to {high:.4f})"
+    )

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Collection
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -13,16 +15,16 @@ from mien.matching.metrics import cross_compare
 from mien_training import checkpoint, device
 from mien_training import log as logs
 from mien_training.audit import audit
-from mien_training.augment import Augmenter
 from mien_training.batches import Batches
 from mien_training.checkpoint import Checkpoint
 from mien_training.config.recipe import Recipe
 from mien_training.data import Crops, gather, split
-from mien_training.embed import embed
+from mien_training.embed import embed_together
 from mien_training.learner import Learner, mean
 from mien_training.networks.embedding import EmbeddingNetwork
+from mien_training.process_group import ProcessGroup, joined
 from mien_training.progress import Progress
-from mien_training.sampling import Sampler
+from mien_training.room import room_for
 
 RECIPE = "recipe.json"
 RESUMED = {RECIPE, checkpoint.FILE, checkpoint.PARTIAL, logs.FILE, logs.EVENTS}
@@ -39,43 +41,51 @@ def fit(
     The run holds recipe.json (the effective recipe), checkpoint.pt, log.csv and tensorboard/. On
     one machine, CPU and number of threads the same seed gives the same weights, whether or not the
     run was killed in between and gone on with by `resume`, which starts it where there is none.
-    `strict` refuses whatever the audit finds.
+    `strict` refuses whatever the audit finds. Where torchrun started several processes they share
+    every batch, and the first of them writes and prints.
 
     Raises OutputExists, DatasetInvalid, RecipeInvalid and RunInvalid (`resume` of another recipe
     or data set), before anything is written; LearningStopped and StorageFull later.
     """
-    _refuse_existing(out, RESUMED if resume else set())
-    saved = checkpoint.find(out)
     where = device.choose(recipe.device)
-    digest, train, validation = _read(folder, recipe, strict=strict)
-    if saved:
-        saved.refuse_other(recipe, folder, digest)
-    sampler = Sampler(train.labels, recipe.batches, recipe.seed)
-    batches = Batches(train, sampler, Augmenter(recipe.augmentation, recipe.crop), recipe.seed)
-    images = len(batches) * recipe.batches.people * recipe.batches.pictures
-
-    out.mkdir(parents=True, exist_ok=True)
-    (out / RECIPE).write_text(recipe.model_dump_json(indent=2) + "\n")
-
     with ExitStack() as ending:
+        group = ending.enter_context(joined(where))
+        known = RESUMED if resume else set()
+        group.agreed(lambda: _refuse_existing(out, known) if group.is_first else None)
+        start = group.agreed(
+            lambda: _start(folder, recipe, out, strict=strict, tells=group.is_first)
+        )
+        group.refuse_unlike(start.told())
+        saved, digest, train, validation = start.saved, start.digest, start.train, start.validation
+        batches = Batches(train, recipe, group)
+        images = len(batches) * recipe.batches.people * recipe.batches.pictures
+
+        if group.is_first:
+            with room_for(out / RECIPE, out):
+                out.mkdir(parents=True, exist_ok=True)
+                (out / RECIPE).write_text(recipe.model_dump_json(indent=2) + "\n")
+
         ending.enter_context(device.reproducible(recipe.threads, where))
-        learner = Learner.fresh(recipe, where, len(train.people), len(batches))
+        learner = Learner.fresh(recipe, where, group, len(train.people), len(batches))
         if saved:
             learner.load_state_dict(vars(saved))
         epoch = saved.epoch if saved else 0
-        log = ending.enter_context(closing(logs.Log(out, saved.log if saved else [])))
-        progress = Progress(recipe.epochs, recipe.epochs * images, epoch * images, log.seconds)
+        log = logs.Log(out, saved.log if saved else [], writes=group.is_first)
+        progress = Progress(
+            recipe.epochs, recipe.epochs * images, epoch * images, log.seconds, tells=group.is_first
+        )
         ending.enter_context(closing(progress))
         while epoch < recipe.epochs and not learner.is_stopped:
             epoch += 1
             torch.manual_seed(recipe.seed << 32 | epoch)
             steps = []
-            for group in learner.groups(batches.epoch(epoch)):
-                steps.append(learner.step(group))
-                progress.step(sum(len(labels) for _, labels in group))
+            for part in learner.groups(batches.epoch(epoch)):
+                steps.append(learner.step(part))
+                progress.step(sum(len(labels) for _, labels in part))
             metrics: dict[str, float] = {}
             if validation.people and (epoch == recipe.epochs or epoch % recipe.validate_every == 0):
-                metrics = _validate(learner.average.network, validation)
+                # The first decides: processors differ in the last bit.
+                metrics = group.parts(_validate(learner.average.network, validation, group))[0]
                 learner.validated(metrics)
             is_last = epoch == recipe.epochs or learner.is_stopped
             columns = {
@@ -83,10 +93,10 @@ def fit(
                 "validation_eer": metrics.get("eer"),
                 "validation_fnmr": metrics.get("fnmr"),
             }
-            log.add(epoch, progress.seconds, columns)
+            group.agreed(partial(log.add, epoch, progress.seconds, columns))
             progress.epoch(epoch, columns, is_last=is_last)
             if is_last or epoch % recipe.checkpoint_every == 0:
-                Checkpoint(
+                reached = Checkpoint(
                     recipe=recipe.model_dump_json(),
                     version=metadata.version("mien"),
                     data=str(folder.resolve()),
@@ -96,26 +106,62 @@ def fit(
                     epoch=epoch,
                     log=log.rows,
                     **learner.state_dict(),
-                ).save(out)
+                )
+                group.agreed(partial(_save, reached, out, writes=group.is_first))
     return out
 
 
-def _read(folder: Path, recipe: Recipe, *, strict: bool) -> tuple[str, Crops, Crops]:
+@dataclass(frozen=True)
+class Start:
+    """What a run begins with."""
+
+    saved: Checkpoint | None
+    recipe: Recipe
+    digest: str
+    """Of the pictures."""
+    train: Crops
+    validation: Crops
+
+    def told(self) -> dict[str, object]:
+        """What has to be the same in every process, by name."""
+        return {
+            "recipe": self.recipe.model_dump_json(),
+            "set of pictures": self.digest[:12],
+            "epoch": self.saved.epoch if self.saved else 0,
+        }
+
+
+def _start(folder: Path, recipe: Recipe, out: Path, *, strict: bool, tells: bool) -> Start:
+    """Read the pictures, and the checkpoint if there is one; refuse what cannot be begun."""
+    saved = checkpoint.find(out)
+    digest, train, validation = _read(folder, recipe, strict=strict, tells=tells)
+    if saved:
+        saved.refuse_other(recipe, folder, digest)
+    return Start(saved, recipe, digest, train, validation)
+
+
+def _save(reached: Checkpoint, out: Path, *, writes: bool) -> None:
+    if writes:
+        reached.save(out)
+
+
+def _read(folder: Path, recipe: Recipe, *, strict: bool, tells: bool) -> tuple[str, Crops, Crops]:
     """The digest of a folder that passed its audit, and its people of training and validation."""
     data = gather(folder, recipe.crop)
     train_people, validation_people = split(
         data.crops.people, recipe.validation_people, recipe.seed
     )
     audited = audit(folder, data, validation_people)
-    print(audited.table(), file=sys.stderr)
+    if tells:
+        print(audited.table(), file=sys.stderr)
     data.refuse_unusable(folder)
     audited.refuse(strict=strict)
     return data.digest, data.crops.of(train_people), data.crops.of(validation_people)
 
 
-def _validate(network: EmbeddingNetwork, crops: Crops) -> dict[str, float]:
+def _validate(network: EmbeddingNetwork, crops: Crops, group: ProcessGroup) -> dict[str, float]:
     """EER and FNMR over all comparisons of people who are not trained on."""
-    comparisons = cross_compare(embed(network, crops.images), crops.labels)
+    comparisons = cross_compare(embed_together(network, crops.images, group), crops.labels)
     return {"eer": comparisons.eer(), "fnmr": comparisons.fnmr_at_fmr(VALIDATION_FMR)}
 
 

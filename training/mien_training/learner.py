@@ -17,9 +17,11 @@ from mien_training.config.recipe import Recipe
 from mien_training.device import autocast
 from mien_training.diagnose import Watch
 from mien_training.losses import WeightedSum
+from mien_training.networks.batch_normalisation import normalise_together
 from mien_training.networks.embedding import EmbeddingNetwork
 from mien_training.networks.reconstruction import add_reconstruction
 from mien_training.patience import Patience
+from mien_training.process_group import ProcessGroup
 from mien_training.spread import spread
 
 State: TypeAlias = dict[str, Any]
@@ -32,6 +34,7 @@ class Learner:
 
     recipe: Recipe
     device: torch.device
+    group: ProcessGroup
     network: EmbeddingNetwork
     losses: WeightedSum
     optimiser: Optimizer
@@ -47,14 +50,18 @@ class Learner:
     """With early stopping, the averaged weights of the best validation so far."""
 
     @classmethod
-    def fresh(cls, recipe: Recipe, device: torch.device, people: int, batches: int) -> "Learner":
+    def fresh(
+        cls, recipe: Recipe, device: torch.device, group: ProcessGroup, people: int, batches: int
+    ) -> "Learner":
         """`people` to tell apart, and so many batches an epoch."""
         torch.manual_seed(recipe.seed)
         network = networks.build(recipe).to(device).to(memory_format=torch.channels_last).train()
+        normalise_together(network, group)
         losses = WeightedSum(recipe.losses, people, recipe.dimension).to(device).train()
         return cls(
             recipe=recipe,
             device=device,
+            group=group,
             network=network,
             losses=losses,
             optimiser=optimiser.build(recipe.optimiser, (network, losses)),
@@ -78,20 +85,23 @@ class Learner:
             weights["lr"] = rate
         self.optimiser.zero_grad()
         logs = [self._backward(images, labels, 1 / len(group)) for images, labels in group]
+        self.group.combine(self.network, self.losses)
         optimiser.add_l1(self.optimiser, self.recipe.optimiser.l1)
         norm = optimiser.clip(self.optimiser, self.recipe.clip_gradient)
-        self.watch.gradient(self.steps + 1, norm)
+        log = {"learning_rate": rate, **mean(logs), "gradient_norm": norm}
+        self.watch.step(self.steps + 1, log)
         self.optimiser.step()
         self.average.update(self.network, self.steps)
         self.steps += 1
-        return {"learning_rate": rate, **mean(logs), "gradient_norm": norm}
+        return log
 
     def _backward(self, images: Tensor, labels: Tensor, share: float) -> dict[str, float]:
-        """Add a share of the gradient of a batch, uint8 [B, H, W, 3] and int64 [B]."""
-        labels = labels.to(self.device)
+        """Add a share of the gradient of a batch: n processes, uint8 [B/n, H, W, 3], int64 [B]."""
+        images, labels = images.to(self.device), labels.to(self.device)
         with autocast(self.recipe, self.device):
-            raw = self.network.features(images.to(self.device)).float()  # [B, D]
-        term = add_reconstruction(self.losses(raw, labels), self.network, images, raw)
+            own = self.network.features(images).float()  # [B/n, D]
+        raw = self.group.gather(own)  # [B, D]
+        term = add_reconstruction(self.losses(raw, labels), self.network, images, own, self.group)
         log = {**term.log, **spread(raw, labels)}
         self.watch.batch(self.steps + 1, raw, labels, log)
         (term.loss * share).backward()

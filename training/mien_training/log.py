@@ -5,24 +5,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from torch.utils.tensorboard import SummaryWriter
+from mien_training.events import FOLDER, Events
+from mien_training.room import room_for
 
 FILE = "log.csv"
-EVENTS = "tensorboard"
+EVENTS = FOLDER
 
 Row: TypeAlias = dict[str, float | None]
 """A column is empty where it is None."""
 
 
 class Log:
-    """Rows of one run. It begins with those of an earlier process, so that none is there twice."""
+    """Rows of one run. It begins with those of an earlier process, so that none is there twice.
 
-    def __init__(self, folder: Path, rows: Sequence[Row]) -> None:
-        self._path = folder / FILE
+    With `writes` off it keeps them in memory only. All that writes raises StorageFull.
+    """
+
+    def __init__(self, folder: Path, rows: Sequence[Row], *, writes: bool = True) -> None:
+        self._folder, self._path, self._writes = folder, folder / FILE, writes
+        self._events = Events(folder, len(rows) + 1)
         self.rows: list[Row] = []
-        self._path.unlink(missing_ok=True)
-        # What an earlier process wrote after its last checkpoint is taken out of the view.
-        self._events = SummaryWriter(str(folder / EVENTS), purge_step=len(rows) + 1)
+        if writes:
+            with room_for(self._path, folder):
+                self._path.unlink(missing_ok=True)
+            with room_for(self._events.path, folder):
+                self._events.open()
         for row in rows:
             self._append(row)
 
@@ -33,20 +40,19 @@ class Log:
 
     def add(self, epoch: int, seconds: float, columns: Mapping[str, float | None]) -> None:
         """Write the row of an epoch."""
-        row: Row = {"epoch": epoch, "seconds": round(seconds, 3), **columns}
-        self._append(row)
-        for name, value in columns.items():
-            if value is not None:
-                self._events.add_scalar(name, value, epoch)
-        self._events.flush()
-
-    def close(self) -> None:
-        self._events.close()
+        self._append({"epoch": epoch, "seconds": round(seconds, 3), **columns})
+        if self._writes:
+            with room_for(self._events.path, self._folder, epoch):
+                self._events.add(epoch, columns)
 
     def _append(self, row: Row) -> None:
-        with self._path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list((self.rows or [row])[0]))
-            if not self.rows:
-                writer.writeheader()
-            writer.writerow(row)
+        if self._writes:
+            with (
+                room_for(self._path, self._folder, int(row["epoch"] or 0)),
+                self._path.open("a", newline="") as file,
+            ):
+                writer = csv.DictWriter(file, fieldnames=list((self.rows or [row])[0]))
+                if not self.rows:
+                    writer.writeheader()
+                writer.writerow(row)
         self.rows.append(row)

@@ -72,7 +72,8 @@ class DistanceWeighted:
     q(d) ∝ dⁿ⁻²·(1 - d²/4)⁽ⁿ⁻³⁾ᐟ² is the density of the distance between random unit vectors in n
     dimensions (Wu et al. 2017, equation 3). Negatives nearer than `nearest` weigh as much as one at
     it; those beyond `farthest` are drawn only for anchors that have none within, and then all
-    alike, as in the authors' code.
+    alike. The authors' code has the same two bounds, but without a negative within it draws from
+    all rows, positives included.
     """
 
     dimension: int

@@ -11,7 +11,8 @@ from mien_training.config.optimisation import Adam, AdamW, Optimiser, Rmsprop, S
 def build(recipe: Optimiser, modules: Iterable[nn.Module]) -> optim.Optimizer:
     """Weight decay is for matrices and kernels, not for biases, normalisation and slopes.
 
-    Decaying those only slows learning (He et al. 2018, "Bag of Tricks", section 3.1).
+    He et al. 2018 ("Bag of Tricks", section 3.1) decay only the former, to avoid overfitting, and
+    leave the others as they are.
     """
     weights = [w for module in modules for w in module.parameters() if w.requires_grad]
     groups = [

@@ -10,14 +10,23 @@ from tqdm import tqdm
 class Progress:
     """Counts images, of which earlier processes have `done` some in so many `seconds`.
 
-    The rate is that of this process.
+    The rate is that of this process. With `tells` off it says nothing.
     """
 
-    def __init__(self, epochs: int, images: int, done: int, seconds: float) -> None:
+    def __init__(
+        self, epochs: int, images: int, done: int, seconds: float, *, tells: bool = True
+    ) -> None:
         self._epochs, self._images = epochs, images
         self._done, self._before, self._started = done, done, time.monotonic()
         self._seconds_before = seconds
-        self._bar = tqdm(total=images, initial=done, unit=" images", unit_scale=True, disable=None)
+        self._tells = tells
+        self._bar = tqdm(
+            total=images,
+            initial=done,
+            unit=" images",
+            unit_scale=True,
+            disable=None if tells else True,
+        )
 
     @property
     def seconds(self) -> float:
@@ -35,7 +44,7 @@ class Progress:
             f", validation EER {eer:.1%}" if eer is not None else ""
         )
         self._bar.set_description(f"epoch {number}/{self._epochs}, {told}")
-        if self._bar.disable and (eer is not None or is_last):
+        if self._tells and self._bar.disable and (eer is not None or is_last):
             rate = (self._done - self._before) / (time.monotonic() - self._started)
             left = 0 if is_last else (self._images - self._done) / rate
             line = f"epoch {number}/{self._epochs}: {told}, {rate:,.0f} images/s, {left:.0f} s left"

@@ -2,11 +2,13 @@
 
 import errno
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from mien.errors import MienError
+from mien.errors import ExtraMissing, MienError
 
 REFUSED, INTERRUPTED = 2, 130
 
@@ -33,3 +35,16 @@ class Group(click.Group):
         except Exception:
             traceback.print_exc()
             ctx.exit(REFUSED)
+
+
+@contextmanager
+def needing(package: str, extra: str) -> Iterator[None]:
+    """An import of what only an extra of this distribution brings. Raises ExtraMissing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise ExtraMissing(
+            f"this command needs the package {package}; pip install 'mien[{extra}]'"
+        ) from None

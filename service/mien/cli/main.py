@@ -5,7 +5,9 @@ Commands import what they need when they run, so that `--help` answers at once.
 
 import click
 
+from mien.cli.bundle import bundle
 from mien.cli.enroll import enroll
+from mien.cli.evaluate import evaluate
 from mien.cli.gallery import gallery
 from mien.cli.group import Group
 from mien.cli.health import health
@@ -20,5 +22,5 @@ def main() -> None:
     """Face verification at an error rate that you ask for."""
 
 
-for command in (serve, enroll, verify, identify, gallery, health):
+for command in (serve, enroll, verify, identify, gallery, evaluate, bundle, health):
     main.add_command(command)

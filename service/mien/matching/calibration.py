@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from mien.errors import DatasetInvalid
 from mien.matching.curve import STRICT, Curve, CurvePoint
-from mien.matching.fusion import Rule
+from mien.matching.fusion import RULES, Rule
 from mien.matching.intervals import RateIntervals
 from mien.matching.likelihood import log10_ratios
 from mien.matching.metrics import Comparisons, People, Rates, Similarities, Vectors
@@ -20,7 +20,6 @@ POINTS_PER_DECADE = 16
 GENUINE_STEPS = 64
 SIZES = (1, 2, 4, 8, 16)
 """Samples of a subject for which rates are measured, as far as the data carries."""
-RULES: tuple[Rule, ...] = ("max", "mean")
 
 
 class Calibration(BaseModel):

@@ -51,10 +51,12 @@ def cross_validate(
     return Folded(thresholds, [float(correct[folds == f].mean()) for f in names], correct)
 
 
-def accuracy_at(similarities: Similarities, same: npt.NDArray[np.bool_], threshold: float) -> float:
-    """Share of pairs that are decided correctly: at or above the threshold is one person."""
-    _refuse_none(similarities)
-    return float(((similarities >= np.float32(threshold)) == same).mean())
+def decided(
+    similarities: Similarities, same: npt.NDArray[np.bool_], threshold: float
+) -> npt.NDArray[np.bool_]:
+    """Which pairs [P] are decided correctly: at or above the threshold is one person."""
+    _refuse_unusable(similarities)
+    return np.asarray((similarities >= np.float32(threshold)) == same)
 
 
 def best_threshold(similarities: Similarities, same: npt.NDArray[np.bool_]) -> float:
@@ -64,8 +66,7 @@ def best_threshold(similarities: Similarities, same: npt.NDArray[np.bool_]) -> f
     intervals. The midpoint of the widest is taken: the farthest from any pair; of equally wide
     ones the lowest. Similarities are taken to lie in [-1, 1].
     """
-    refuse_nan(similarities)
-    _refuse_none(similarities)
+    _refuse_unusable(similarities)
     order = np.argsort(similarities, kind="stable")
     values, genuine = similarities[order], same[order]
     correct = np.r_[0, np.cumsum(~genuine) - np.cumsum(genuine)]
@@ -78,7 +79,8 @@ def best_threshold(similarities: Similarities, same: npt.NDArray[np.bool_]) -> f
     return float(middle if middle > lows[widest] else bounds[widest + 1])
 
 
-def _refuse_none(similarities: Similarities) -> None:
+def _refuse_unusable(similarities: Similarities) -> None:
+    refuse_nan(similarities)
     if not len(similarities):
         raise DatasetInvalid(
             "there are no pairs to decide; give some of one person and some of two"

@@ -17,7 +17,7 @@ from mien.matching.decision import best_of
 from mien.matching.enrolment import Enrolment
 from mien.matching.fusion import Rule, fuse
 from mien.matching.intervals import Interval, interval
-from mien.matching.metrics import Comparisons, People, Similarities, refuse_nan
+from mien.matching.metrics import People, Similarities, refuse_nan
 from mien.matching.resampling import draw
 
 BLOCK_VALUES = 1 << 23
@@ -122,17 +122,6 @@ def search(enrolment: Enrolment, rule: Rule) -> Searches:
         nonmated_people=people[~mated],
         nonmated_best=np.concatenate(best),
     )
-
-
-def fused_comparisons(enrolment: Enrolment, rule: Rule) -> Comparisons:
-    """Each probe with each subject of the gallery, whose samples are fused by `rule`."""
-    columns, mated = _columns(enrolment), enrolment.mated
-    genuine, impostor = [], []
-    for part, fused in _blocks(enrolment, rule):
-        own = (columns[part][:, None] == np.arange(fused.shape[1])) & mated[part][:, None]
-        genuine.append(fused[own])
-        impostor.append(fused[~own])
-    return Comparisons(np.concatenate(genuine), np.concatenate(impostor))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,9 @@
-"""95 % intervals of error rates, from resampling people."""
+"""95 % intervals of error rates, from resampling people.
+
+They are percentiles of the resamples, which are a little narrow where people are few: with strong
+differences between people, intervals over 30 people held the true rate in 88 to 92 % of 400
+simulated data sets, and over 200 people in 94 to 95 % of 80 (tests/matching/test_intervals.py).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +14,15 @@ import numpy.typing as npt
 from mien.errors import DatasetInvalid
 from mien.matching.metrics import Comparisons, People, Rates, Similarities, Vectors
 from mien.matching.resampling import (
+    CHUNK,
     Pairs,
     ResampledRates,
     draw,
     resample_pairs,
     resample_rates,
 )
+from mien.matching.support import RULE_OF_THREE
 
-RULE_OF_THREE = 3.0
-"""Without an error among n independent trials, the rate is below 3/n with 95 % confidence
-(ISO/IEC 19795-1:2021, the rule of 3)."""
 TAIL = 0.025
 EER_POINTS, EER_REACH = 64, 8
 """The EER of a resample is sought at so many rates, from an eighth to eight times the measured."""
@@ -75,9 +79,15 @@ def accuracy_interval(correct: npt.NDArray[np.bool_], pairs: Pairs, seed: int = 
 def accuracies(corrects: Sequence[npt.NDArray[np.bool_]], pairs: Pairs, seed: int) -> Rates:
     """[len(corrects), resamples]: the accuracy of each in each resample, the same resamples."""
     numbered, count = pairs.numbered()
-    weights = numbered.weights(draw(count, seed)).astype(float)
+    draws, right = draw(count, seed), np.stack(corrects).astype(np.float32)
+    totals, compared = np.zeros((len(right), draws.shape[1])), np.zeros(draws.shape[1])
+    for start in range(0, right.shape[1], CHUNK):
+        part = slice(start, start + CHUNK)
+        weights = numbered.of(part).weights(draws)
+        totals += right[:, part] @ weights
+        compared += weights.sum(0)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.stack(corrects).astype(float) @ weights / weights.sum(0))
+        return np.asarray(totals / compared)
 
 
 def eer_interval(
@@ -92,9 +102,21 @@ def around_eer(comparisons: Comparisons) -> Similarities:
     """Thresholds [about 130], float32, ascending, at FMRs and FNMRs around the EER."""
     middle = max(comparisons.eer(), 1 / len(comparisons.genuine), 1 / len(comparisons.impostor))
     rates = np.clip(np.geomspace(middle / EER_REACH, middle * EER_REACH, EER_POINTS), 0, 1)
-    at_genuines = np.quantile(comparisons.genuine, rates)
-    at_impostors = np.quantile(comparisons.impostor, 1 - rates)
+    at_genuines = quantiles(comparisons.genuine, rates)
+    at_impostors = quantiles(comparisons.impostor, 1 - rates)
     return np.unique(np.concatenate([at_genuines, at_impostors]).astype(np.float32))
+
+
+def quantiles(ascending: Similarities, shares: Rates) -> Rates:
+    """What np.quantile gives of [N] sorted values at shares [S], linearly between two neighbours.
+
+    np.quantile copies the values first, of which there may be 2e8; these are looked up.
+    """
+    places = np.asarray(shares) * (len(ascending) - 1)
+    low = np.floor(places).astype(np.int64)
+    high = np.minimum(low + 1, len(ascending) - 1)
+    below, above = ascending[low].astype(float), ascending[high].astype(float)
+    return np.asarray(below + (above - below) * (places - low))
 
 
 def eers(fmr: Rates, fnmr: Rates) -> Rates:

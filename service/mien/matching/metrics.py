@@ -174,32 +174,6 @@ def cross_compare(vectors: Vectors, people: People) -> Comparisons:
     return _owned(genuine, impostor)
 
 
-def cross_compare_sets(
-    probes: Vectors, probe_people: People, gallery: Vectors, gallery_people: People
-) -> Comparisons:
-    """Compare each of P probes [P, D] with each of G vectors [G, D] of a gallery, by blocks."""
-    order = np.argsort(gallery_people, kind="stable")
-    gallery, gallery_people = gallery[order], gallery_people[order]
-    starts = np.searchsorted(gallery_people, probe_people)
-    ends = np.searchsorted(gallery_people, probe_people, side="right")
-    genuine = np.empty(int((ends - starts).sum()), np.float32)
-    impostor = np.empty(len(probes) * len(gallery) - len(genuine), np.float32)
-    into_genuine, into_impostor = _Filled(genuine), _Filled(impostor)
-    for first in range(0, len(probes), BLOCK_ROWS):
-        block = probes[first : first + BLOCK_ROWS] @ gallery.T
-        for row, similarities in enumerate(block, first):
-            into_genuine.add(similarities[starts[row] : ends[row]])
-            into_impostor.add(similarities[: starts[row]])
-            into_impostor.add(similarities[ends[row] :])
-    return _owned(genuine, impostor)
-
-
-def compare_pairs(first: Vectors, second: Vectors, same: npt.NDArray[np.bool_]) -> Comparisons:
-    """Compare row by row; `same` [N] says which rows [N, D] are of one person."""
-    similarities = pair_similarities(first, second)
-    return Comparisons(genuine=similarities[same], impostor=similarities[~same])
-
-
 def pair_similarities(first: Vectors, second: Vectors) -> Similarities:
     """The similarity of each row [N, D] with the same row of the other."""
     return np.asarray(np.einsum("nd,nd->n", first, second), np.float32)

@@ -6,7 +6,7 @@ the smaller share of resamples on either side of no difference (Efron and Tibshi
 Introduction to the Bootstrap", 1993, ch. 15), never below 2/(resamples+1).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mien.errors import DatasetInvalid
 from mien.matching.intervals import TAIL, Interval, accuracies, eers
-from mien.matching.metrics import Rates, Similarities
+from mien.matching.metrics import Rates, Similarities, refuse_nan
 from mien.matching.resampling import Draws, Pairs, draw
 
 CHUNK_VALUES = 1 << 21
@@ -55,19 +55,25 @@ def compare_rates(
     first: Similarities,
     second: Similarities,
     pairs: Pairs,
-    statistic: Statistic = eers,
+    statistics: Sequence[Statistic] = (eers,),
     seed: int = 0,
-) -> Difference:
-    """Two models' similarities [M] of the same pairs, by `eers` or `fnmr_at(…)`."""
+) -> list[Difference]:
+    """Two models' similarities [M] of the same pairs, by each of `eers` and `fnmr_at(…)`.
+
+    The curves of the resamples, which take the time, are made once for all statistics.
+    """
+    refuse_nan(np.stack([first, second]))
     numbered, count = pairs.numbered()
     draws = np.c_[np.ones(count, np.float32), draw(count, seed)]
-    rows = [
-        [statistic(*_curves(model, numbered, part)) for model in (first, second)]
-        for part in np.array_split(draws, 1 + draws.shape[1] * len(first) // CHUNK_VALUES, axis=1)
-        if part.size
-    ]
-    one, other = np.concatenate(rows, axis=1)
-    return _difference(one, other)
+    parts = np.array_split(draws, 1 + draws.shape[1] * len(first) // CHUNK_VALUES, axis=1)
+    one, other = (
+        np.concatenate(
+            [_values(_curves(model, numbered, part), statistics) for part in parts if part.size],
+            axis=1,
+        )
+        for model in (first, second)
+    )
+    return [_difference(*each) for each in zip(one, other, strict=True)]
 
 
 def compare_accuracy(
@@ -79,18 +85,9 @@ def compare_accuracy(
     return _difference(one, other)
 
 
-def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> float:
-    """Two-sided exact p-value that two models decide the same pairs [M] equally well.
-
-    The binomial test on pairs that only one of them decided correctly (McNemar 1947). It takes
-    pairs to be independent, which those of one person are not: `compare_accuracy` does not.
-    """
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    total, term, tail = only_first + only_second, 1, 0
-    for k in range(min(only_first, only_second) + 1):
-        tail += term
-        term = term * (total - k) // (k + 1)
-    return min(1.0, 2 * tail / (1 << total))
+def _values(curves: tuple[Rates, Rates], statistics: Sequence[Statistic]) -> Rates:
+    """[statistics, resamples] of FMR and FNMR [resamples, T]."""
+    return np.stack([statistic(*curves) for statistic in statistics])
 
 
 def _curves(similarities: Similarities, pairs: Pairs, draws: Draws) -> tuple[Rates, Rates]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import DatasetInvalid
-from mien.matching.metrics import People, Rates, Similarities, Vectors, triangle
+from mien.matching.metrics import People, Rates, Similarities, Vectors, refuse_nan, triangle
 
 RESAMPLES = 1000
 CHUNK = 4096
@@ -104,6 +104,7 @@ def resample_rates(
     genuine = np.zeros((len(sizes), bins))
     impostor = np.zeros((draws.shape[1], bins))
     for start, block in triangle(vectors[order]):
+        refuse_nan(block)
         bin_of = np.searchsorted(thresholds, block, side="right").astype(np.uint16)
         _take_genuine(bin_of, owners[start:], genuine)
         for at, pairs in _pairs_by_bin(bin_of, owners[start:], bins):
@@ -173,6 +174,7 @@ def resample_pairs(
 
     `thresholds` float32 [T], ascending.
     """
+    refuse_nan(similarities)
     bins = len(thresholds) + 1
     bin_of = np.searchsorted(thresholds, similarities, side="right")
     numbered, count = pairs.numbered()

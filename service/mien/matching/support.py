@@ -1,4 +1,10 @@
-"""How small an error rate so many people can support."""
+"""How small an error rate so many people can support.
+
+The rule of three counts pairs of people as independent. That assumes that no few people cause the
+false matches; where some do ("wolves", Doddington et al. 1998, "Sheep, goats, lambs and wolves"),
+25 people hold none of a share of 5 % with a probability of 0.95^25 = 28 %. So the number to trust
+is the upper end of a measured interval, not that a rate is supported.
+"""
 
 import math
 from fractions import Fraction
@@ -20,7 +26,17 @@ def smallest_fmr(identities: int) -> float:
     Comparisons of the same two people resemble each other: a double that is taken for somebody in
     one picture is in the next one too. So they count once, however many pictures there are.
     """
-    return min(1.0, RULE_OF_THREE / max(1, math.comb(identities, 2)))
+    return smallest_fmr_of(math.comb(identities, 2))
+
+
+def smallest_fmr_of(people_pairs: int) -> float:
+    """The same where only so many pairs of two people were compared: 3 / pairs, at most 1."""
+    return min(1.0, RULE_OF_THREE / max(1, people_pairs))
+
+
+def people_pairs_for(fmr: float) -> int:
+    """The fewest pairs of people that support an FMR in (0, 1): 3 / FMR, rounded up."""
+    return math.ceil(Fraction(RULE_OF_THREE) / Fraction(fmr) * (1 - ROUNDING))
 
 
 def smallest_fnmr(identities: int) -> float:
@@ -30,7 +46,6 @@ def smallest_fnmr(identities: int) -> float:
 
 def identities_for(fmr: float) -> int:
     """The fewest people n that support an FMR in (0, 1): n (n - 1) / 2 >= 3 / FMR."""
-    needed = Fraction(RULE_OF_THREE) / Fraction(fmr) * (1 - ROUNDING)
-    pairs = math.ceil(needed)
+    pairs = people_pairs_for(fmr)
     n = (1 + math.isqrt(8 * pairs - 7)) // 2  # the largest n with no more than that many
     return n if math.comb(n, 2) >= pairs else n + 1

@@ -1,5 +1,7 @@
 """Crops to unit vectors, by one ONNX call for a batch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import numpy as np
@@ -9,15 +11,20 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from mien.errors import BundleInvalid
 from mien.matching.metrics import Vectors
-from mien.model.bundle import Bundle, Golden, InputSpec
+from mien.model.bundle import Bundle
+from mien.model.golden import TOLERANCE, Golden, check_unit
+from mien.model.manifest import InputSpec, Precision
 
-GOLDEN_TOLERANCE = 1e-4
-"""Largest difference from a golden vector's component: processors round differently (float32)."""
+INPUT, OUTPUT = "crops", "embeddings"
 
 BATCH = 64
 """Crops in one call: as fast as larger batches, and the memory of a call stays small."""
 
-_CANNOT_LOAD = (
+_FATAL_ONLY = 4
+"""Of onnxruntime's log: it raises what it logs as an error, and we say it once."""
+
+_CANNOT_RUN = (
+    state.EPFail,
     state.Fail,
     state.InvalidArgument,
     state.InvalidGraph,
@@ -31,21 +38,20 @@ _CANNOT_LOAD = (
 class Embedder:
     """A loaded network. Safe to call from several threads."""
 
-    def __init__(self, network: str | bytes, spec: InputSpec, threads: int = 0) -> None:
+    def __init__(
+        self,
+        network: str | bytes,
+        spec: InputSpec,
+        threads: int = 0,
+        precision: Precision = "float32",
+    ) -> None:
         """`threads` run inside one call; 0 lets onnxruntime take every core.
 
         Raises BundleInvalid if the bytes are no network, or one of another signature.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(
-                network, options, providers=["CPUExecutionProvider"]
-            )
-        except _CANNOT_LOAD as error:
-            raise BundleInvalid(f"the network cannot be loaded: {error}") from None
+        self._session = session(network, threads)
         self.spec = spec
+        self.precision = precision
         self._check_signature()
 
     @classmethod
@@ -54,46 +60,96 @@ class Embedder:
 
         Raises BundleInvalid if the network cannot be loaded or gives other vectors.
         """
-        embedder = cls(str(bundle.network), bundle.manifest.input, threads)
+        manifest = bundle.manifest
+        embedder = cls(str(bundle.network), manifest.input, threads, manifest.precision)
         embedder.check(bundle.golden)
         return embedder
 
     def embed(self, crops: npt.NDArray[np.uint8]) -> Vectors:
         """uint8 [B, H, W, 3] RGB crops to float32 [B, D] unit vectors; B of any size."""
         parts = [self._run(crops[i : i + BATCH]) for i in range(0, len(crops), BATCH)]
-        return np.concatenate(parts)
+        return np.concatenate([np.empty((0, self.spec.dim), np.float32), *parts])
+
+    def golden(self, crops: npt.NDArray[np.uint8]) -> Golden:
+        """Crops and the vectors that this network gives for them here.
+
+        Raises BundleInvalid if it fails, or gives other than finite unit vectors of `dim`.
+        """
+        golden = Golden(crops, self._try(crops))
+        golden.check(self.spec)
+        return golden
 
     def check(self, golden: Golden) -> float:
         """The largest difference from the golden vectors.
 
-        Raises BundleInvalid if it exceeds GOLDEN_TOLERANCE or if anything is not finite.
+        Raises BundleInvalid if it exceeds TOLERANCE or if anything is not finite.
         """
-        count = len(golden.crops)
-        crops = (np.uint8, (max(1, count), self.spec.crop_height, self.spec.crop_width, 3))
-        vectors = (np.float32, (count, self.spec.dim))
-        for array, (dtype, shape) in ((golden.crops, crops), (golden.vectors, vectors)):
-            if array.dtype != dtype or array.shape != shape:
-                raise BundleInvalid(
-                    f"a golden array is {array.dtype} {array.shape}; "
-                    f"by the manifest it should be {np.dtype(dtype)} {shape}"
-                )
-        difference = float(np.abs(self.embed(golden.crops) - golden.vectors).max())
-        if not difference <= GOLDEN_TOLERANCE:
+        golden.check(self.spec)
+        vectors = self._try(golden.crops)
+        if vectors.shape != golden.vectors.shape:
+            raise BundleInvalid(
+                f"the network gives vectors of shape {vectors.shape}; its golden vectors are "
+                f"{golden.vectors.shape}"
+            )
+        check_unit(vectors, "a vector of the network")
+        difference = float(np.abs(vectors - golden.vectors).max())
+        if not difference <= TOLERANCE[self.precision]:
             raise BundleInvalid(
                 f"the network misses its golden vectors by {difference:.2g} "
-                f"(at most {GOLDEN_TOLERANCE:g}); the bundle or onnxruntime is damaged"
+                f"(at most {TOLERANCE[self.precision]:g}); the bundle or onnxruntime is damaged"
             )
         return difference
 
+    def _try(self, crops: npt.NDArray[np.uint8]) -> Vectors:
+        with refusing(f"cannot run on {len(crops)} crops"):
+            return self.embed(crops)
+
     def _run(self, crops: npt.NDArray[np.uint8]) -> Vectors:
-        (vectors,) = self._session.run(None, {"crops": crops})
+        (vectors,) = self._session.run(None, {INPUT: crops})
         return np.asarray(vectors, dtype=np.float32)
 
     def _check_signature(self) -> None:
         takes = [(value.name, value.type) for value in self._session.get_inputs()]
-        gives = [value.type for value in self._session.get_outputs()]
-        if takes != [("crops", "tensor(uint8)")] or gives != ["tensor(float)"]:
+        gives = [(value.name, value.type) for value in self._session.get_outputs()]
+        if takes != [(INPUT, "tensor(uint8)")] or gives != [(OUTPUT, "tensor(float)")]:
             raise BundleInvalid(
-                f"the network takes {takes} and gives {gives}; a bundle's takes 'crops' as uint8 "
-                "and gives one float output"
+                f"the network takes {takes} and gives {gives}; a bundle's takes '{INPUT}' as uint8 "
+                f"and gives '{OUTPUT}' as float"
             )
+        self._check_shape(INPUT, self._session.get_inputs()[0].shape, self._crop)
+        self._check_shape(OUTPUT, self._session.get_outputs()[0].shape, (self.spec.dim,))
+
+    @property
+    def _crop(self) -> tuple[int, ...]:
+        return (self.spec.crop_height, self.spec.crop_width, 3)
+
+    def _check_shape(self, name: str, found: list[int | str | None], one: tuple[int, ...]) -> None:
+        """`found` has a number where a size is fixed; the batch's must not be."""
+        fits = len(found) == 1 + len(one) and all(
+            size == wanted or not isinstance(size, int)
+            for size, wanted in zip(found[1:], one, strict=True)
+        )
+        if not fits or isinstance(found[0], int):
+            raise BundleInvalid(
+                f"the network's '{name}' has the shape {found}; by the manifest it should be "
+                f"{['batch', *one]}"
+            )
+
+
+def session(network: str | bytes, threads: int = 0) -> onnxruntime.InferenceSession:
+    """A network, loaded from a file or from bytes. Raises BundleInvalid if it is none."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL_ONLY
+    with refusing("cannot be loaded"):
+        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """What onnxruntime raises, as one line of BundleInvalid."""
+    try:
+        yield
+    except _CANNOT_RUN as error:
+        raise BundleInvalid(f"the network {what}: {' '.join(str(error).split())}") from None

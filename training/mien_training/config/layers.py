@@ -16,7 +16,8 @@ class He(Settings):
     kind: Literal["he"]
     fan: Literal["in", "out"] = "out"
     """A unit's connections to the layer before it (the course's form) or after it. He et al. 2015,
-    section 2.2: the first keeps the size of the maps, the second that of the gradients."""
+    section 2.2: the first keeps the size of the maps, the second that of the gradients. "out" in
+    torchvision's ResNets."""
 
 
 class Xavier(Settings):
@@ -24,8 +25,8 @@ class Xavier(Settings):
 
     kind: Literal["xavier"]
     fan: Literal["in", "out", "mean"] = "mean"
-    """A unit's connections to the layer before it (the course's form), after it, or the mean of
-    the two (equation 12 of the paper)."""
+    """A unit's connections to the layer before it (the course's form), after it, or the mean of the
+    two (Glorot and Bengio 2010, equation 12)."""
 
 
 class Normal(Settings):

@@ -19,10 +19,11 @@ class CosfaceHead(Settings):
 
     kind: Literal["cosface"]
     scale: Positive = 16.0
-    """s, what a cosine is multiplied by. 64 in CosFace, for thousands of people; less for fewer."""
+    """s, what a cosine is multiplied by. 64 in CosFace (Wang et al. 2018), for thousands of people;
+    16 is ours, for fewer."""
     margin: Share = 0.1
-    """m, taken off the cosine to the own person; 0.35 in CosFace, 0 is a plain normalised
-    softmax."""
+    """m, taken off the cosine to the own person; 0 is a plain normalised softmax. Ours; 0.35 in
+    CosFace (Wang et al. 2018)."""
 
 
 class ArcfaceHead(Settings):
@@ -30,10 +31,10 @@ class ArcfaceHead(Settings):
 
     kind: Literal["arcface"]
     scale: Positive = 16.0
-    """s, as for cosface; 64 in ArcFace."""
+    """s, as for cosface; 16 is ours, and 64 in ArcFace (Deng et al. 2019)."""
     margin: float = Field(default=0.15, ge=0, lt=math.pi / 2)
-    """m, radians added to the angle to the own person. 0.5 in ArcFace, to which this is as the
-    margin of cosface is to CosFace's."""
+    """m, radians added to the angle to the own person. Ours; 0.5 in ArcFace (Deng et al. 2019), to
+    which this is as the margin of cosface is to CosFace's."""
 
 
 Head: TypeAlias = Annotated[LinearHead | CosfaceHead | ArcfaceHead, Field(discriminator="kind")]
@@ -43,24 +44,27 @@ class Softmax(Settings):
     """Cross-entropy over the people of training."""
 
     weight: NotNegative = 1.0
+    """What the loss is multiplied by; 1, which is ours, leaves it as it is."""
     head: Head = CosfaceHead(kind="cosface")
+    """The choice of cosface is ours."""
 
 
 class Center(Settings):
     """Center loss (Wen et al. 2016): pull a picture's embedding towards its person's centre."""
 
     weight: NotNegative = 0.003
-    """λ; 0.003 in the paper."""
+    """λ; 0.003 in Wen et al. 2016."""
     rate: float = Field(default=0.5, gt=0, le=1)
-    """α, how far a centre moves at each step; 0.5 in the paper."""
+    """α, how far a centre moves at each step; 0.5 in Wen et al. 2016."""
     space: Literal["raw", "unit"] = "raw"
-    """Whether embeddings are taken as they come, as in the paper, or as unit vectors."""
+    """Whether embeddings are taken as they come, as in Wen et al. 2016, or as unit vectors."""
 
 
 class SquaredError(Settings):
     """Half the squared distance between W·x + b and the one-hot target (the course's E)."""
 
     weight: NotNegative = 1.0
+    """What the loss is multiplied by; 1, which is ours, leaves it as it is."""
 
 
 class SemiHard(Settings):
@@ -99,10 +103,10 @@ class DistanceWeighted(Settings):
     kind: Literal["distance_weighted"]
     nearest: float = Field(default=0.5, gt=0, lt=2)
     """Euclidean; nearer negatives have the weight of this distance, which tames the noise of their
-    gradients. 0.5 in the authors' code."""
+    gradients. 0.5 in the authors' code (Wu et al. 2017)."""
     farthest: float = Field(default=1.4, gt=0, le=2)
     """Euclidean; farther negatives are drawn only where there is none within, then all alike. 1.4
-    in the authors' code."""
+    in the authors' code (Wu et al. 2017)."""
 
     @model_validator(mode="after")
     def _order(self) -> Self:
@@ -123,20 +127,23 @@ class Triplet(Settings):
     """Triplet loss (Schroff et al. 2015, FaceNet)."""
 
     weight: NotNegative = 1.0
+    """What the loss is multiplied by; 1, which is ours, leaves it as it is."""
     margin: Positive = 0.2
-    """In the unit of `distance`; 0.2 in FaceNet."""
+    """In the unit of `distance`; 0.2 in FaceNet (Schroff et al. 2015)."""
     distance: Literal["squared", "plain"] = "squared"
-    """Euclidean, between unit vectors; squared in FaceNet."""
+    """Euclidean, between unit vectors; squared in FaceNet (Schroff et al. 2015)."""
     selection: Selection = SemiHard(kind="semi_hard")
+    """semi_hard in FaceNet (Schroff et al. 2015)."""
 
 
 class Pairs(Settings):
     """The keys of losses over all pairs of a batch, as the two halves of a Siamese network see."""
 
     weight: NotNegative = 1.0
+    """What the loss is multiplied by; 1, which is ours, leaves it as it is."""
     balanced: bool = True
-    """Whether pairs of one person and of two count half each. With false all pairs count alike, as
-    in the papers, and a P×K batch has (P-1)·K/(K-1) times as many of two people."""
+    """Whether pairs of one person and of two count half each, which is ours. With false all pairs
+    count alike, as in the papers, and a P×K batch has (P-1)·K/(K-1) times as many of two people."""
 
 
 class Contrastive(Pairs):
@@ -146,18 +153,20 @@ class Contrastive(Pairs):
     """m, a Euclidean distance; 1 in SigNet (Dey et al. 2017)."""
     space: Literal["raw", "unit"] = "unit"
     """Whether distances are between unit vectors, which are what is served, or between embeddings
-    as they come, as in the paper."""
+    as they come, as in Hadsell et al. 2006. The choice of unit is ours."""
 
 
 class PairDecision(Pairs):
     """Binary cross-entropy of "same or different?", decided by slope·d + offset.
 
-    Both are learned, from a slope of -5 and an offset of 5; on squared distances between unit
-    vectors, 10·cosine - 5, these are the first values of Wan et al. 2018 (GE2E, section 2.1).
+    Both are learned, from a slope of -5 and an offset of 5. On squared distances between unit
+    vectors that is 10·cosine - 5: the form of Wan et al. 2018 (GE2E, section 2.1) with its first
+    values (section 3).
     """
 
     distance: Literal["squared", "plain"] = "squared"
-    """Euclidean, between unit vectors."""
+    """Euclidean, between unit vectors; squared, it is an affine of the cosine as in Wan et al.
+    2018."""
 
 
 class Losses(Settings):

@@ -15,10 +15,7 @@ from mien_training.config.layers import (
     padded,
     unpadded,
 )
-from mien_training.config.table import Count, Positive, Settings, Share
-
-LARGEST_SIDE = 1024
-"""Pixels, of a crop."""
+from mien_training.config.table import LARGEST_SIDE, Count, Positive, Settings, Share
 
 
 class Backbone(Settings):
@@ -34,6 +31,7 @@ class Initialised(Backbone):
     """The keys of every network whose first weights are ours to draw; biases start at zero."""
 
     initialisation: Initialisation = He(kind="he")
+    """He et al. 2015, for activations of the kind of ReLU."""
 
 
 class Cnn(Initialised):
@@ -41,24 +39,29 @@ class Cnn(Initialised):
 
     kind: Literal["cnn"]
     channels: tuple[Count, ...] = Field(default=(32, 64, 128, 256), min_length=1)
-    """Of each block."""
+    """Of each block; ours, half of those of VGG's first four (Simonyan and Zisserman 2015)."""
     convolutions: Count = 1
-    """In each block, each with batch normalisation and activation (2 and more: as in VGG)."""
+    """In each block, each with batch normalisation and activation; 1 is ours, and 2 and more are as
+    in VGG-13 and deeper (Simonyan and Zisserman 2015)."""
     kernel: Count = 3
     """Side of a convolution; 3 in VGG (Simonyan and Zisserman 2015)."""
     padded: bool = True
-    """Whether a convolution keeps the size, by zeros around its input; then `kernel` is odd."""
+    """Whether a convolution keeps the size, by zeros around its input, as in VGG (Simonyan and
+    Zisserman 2015); then `kernel` is odd."""
     batch_normalisation: bool = True
     """Between a layer and its activation (Ioffe and Szegedy 2015), and after the last one."""
     activation: Activation = "prelu"
-    """PReLU as in He et al. 2015."""
+    """PReLU (He et al. 2015)."""
     pooling: Pooling = "max"
+    """max in VGG (Simonyan and Zisserman 2015)."""
     window: Count = 2
-    """Side of a pooling window."""
+    """Side of a pooling window; 2 in VGG (Simonyan and Zisserman 2015)."""
     stride: Count = 2
-    """Between pooling windows; below `window` they overlap (3 and 2 in Krizhevsky et al. 2012)."""
+    """Between pooling windows, 2 in VGG (Simonyan and Zisserman 2015); below `window` they overlap
+    (3 and 2 in Krizhevsky et al. 2012)."""
     hidden: tuple[Count, ...] = ()
-    """Units of linear layers with activation, before the one that gives the embedding."""
+    """Units of linear layers with activation, before the one that gives the embedding; none is
+    ours."""
 
     @model_validator(mode="after")
     def _odd(self) -> Self:
@@ -85,13 +88,15 @@ class LeNet(Initialised):
 
     kind: Literal["lenet"]
     channels: tuple[Count, Count] = (6, 16)
-    """Of C1 and C3, 5×5 without padding."""
+    """Of C1 and C3, 5×5 without padding, as in LeCun et al. 1998."""
     hidden: tuple[Count, ...] = (120, 84)
-    """Units of C5 and F6."""
+    """Units of C5 and F6, as in LeCun et al. 1998."""
     activation: Activation = "tanh"
+    """tanh, in LeCun et al. 1998 scaled."""
     pooling: Pooling = "average"
-    """2×2; the paper's learned factor and shift are left to the next convolution."""
+    """2×2; the learned factor and shift of LeCun et al. 1998 are left to the next convolution."""
     initialisation: Initialisation = Xavier(kind="xavier")
+    """Xavier (Glorot and Bengio 2010), which suits tanh."""
 
     def plain(self) -> Cnn:
         """The same as a plain network."""
@@ -117,8 +122,9 @@ class LeNetPlus(Initialised):
 
     kind: Literal["lenet_plus"]
     channels: tuple[Count, ...] = Field(default=(32, 64, 128), min_length=1)
-    """Of each pair."""
+    """Of each pair, as in Wen et al. 2016."""
     activation: Activation = "prelu"
+    """PReLU in Wen et al. 2016."""
 
     def plain(self) -> Cnn:
         """The same as a plain network."""
@@ -145,15 +151,16 @@ class Siamese(Initialised):
 
     kind: Literal["siamese"]
     channels: tuple[Count, Count, Count] = (32, 64, 128)
-    """Of the 11×11, 5×5 and 3×3 convolutions, none padded; 96, 256 and 384 in SigNet."""
+    """Of the 11×11, 5×5 and 3×3 convolutions, none padded; ours, and 96, 256 and 384 in SigNet (Dey
+    et al. 2017)."""
     stride: Count = 4
     """Of the first convolution; 4 in Krizhevsky et al. 2012. Crops below 47 px need less."""
     hidden: Count = 512
-    """Units of the first linear layer; 1024 in SigNet."""
+    """Units of the first linear layer; ours, and 1024 in SigNet (Dey et al. 2017)."""
     dropout: Share = 0.3
-    """After pooling; 0.3 in SigNet."""
+    """After pooling; 0.3 in SigNet (Dey et al. 2017)."""
     hidden_dropout: Share = 0.5
-    """After the first linear layer; 0.5 in SigNet."""
+    """After the first linear layer; 0.5 in SigNet (Dey et al. 2017)."""
 
     def last_side(self, side: int) -> int:
         side = unpadded(unpadded(side, 11, self.stride), 5, 1)
@@ -165,9 +172,9 @@ class Residual(Initialised):
 
     kind: Literal["residual"]
     channels: tuple[Count, ...] = Field(default=(32, 64, 128, 256), min_length=1)
-    """Of each stage."""
+    """Of each stage; ours, half of those of ResNet-18 (He et al. 2016)."""
     blocks: tuple[Count, ...] = Field(default=(1, 1, 1, 1), min_length=1)
-    """Residual blocks in each stage."""
+    """Residual blocks in each stage; ours, half of those of ResNet-18 (He et al. 2016)."""
 
     @model_validator(mode="after")
     def _stages(self) -> Self:
@@ -187,9 +194,11 @@ class MobileFace(Initialised):
 
     kind: Literal["mobile_face"]
     width: Positive = 1.0
-    """What every number of channels is multiplied by, to the nearest multiple of 8."""
+    """What every number of channels is multiplied by, to the nearest multiple of 8; 1 in Chen et
+    al. 2018."""
     stem_stride: Literal[1, 2] = 2
-    """Of the first convolution: 2 for 112 px as in the paper, 1 for crops of about half of it."""
+    """Of the first convolution: 2 for 112 px as in Chen et al. 2018, 1 for crops of about half of
+    it."""
 
     def last_side(self, side: int) -> int:
         return padded(side, self.stem_stride * 2**3)
@@ -200,7 +209,7 @@ class ResNet(Backbone):
 
     kind: Literal["resnet"]
     depth: Literal[18, 34, 50] = 18
-    """Layers."""
+    """Layers; the choice of the least that He et al. 2016 tried on ImageNet is ours."""
 
     def last_side(self, side: int) -> int:
         return padded(side, 2**5)
@@ -211,7 +220,7 @@ class MobileNetV3(Backbone):
 
     kind: Literal["mobilenet_v3"]
     size: Literal["small", "large"] = "small"
-    """As the paper calls its two networks."""
+    """As Howard et al. 2019 call their two networks; the choice of the smaller is ours."""
 
     def last_side(self, side: int) -> int:
         return padded(side, 2**5)
@@ -226,10 +235,13 @@ class Autoencoder(Initialised):
 
     kind: Literal["autoencoder"]
     channels: tuple[Count, ...] = Field(default=(32, 64, 128, 256), min_length=1)
-    """Of each 3×3 convolution of stride 2 in the encoder; the decoder's are its mirror image."""
+    """Of each 3×3 convolution of stride 2 in the encoder; the decoder's are its mirror image. Ours,
+    as those of `cnn`."""
     activation: Activation = "prelu"
+    """PReLU (He et al. 2015)."""
     beta: float = Field(default=1.0, ge=0)
-    """β; pixels lie between -1 and 1, and the error is the mean over them. 0 learns no decoder."""
+    """β; pixels lie between -1 and 1, and the error is the mean over them. 0 learns no decoder; 1
+    is ours."""
 
     def last_side(self, side: int) -> int:
         return padded(side, 2 ** len(self.channels))

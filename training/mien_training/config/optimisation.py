@@ -14,9 +14,10 @@ class Penalties(Settings):
     """Pulls on matrices and kernels, not on biases, normalisation and slopes."""
 
     weight_decay: NotNegative = 0.0
-    """L2: adds weight_decay·w to the gradient of a weight w."""
+    """L2: adds weight_decay·w to the gradient of a weight w; 0 is off."""
     l1: NotNegative = 0.0
-    """L1: adds l1·sign(w) to the gradient of a weight w (Tibshirani 1996); draws weights to 0."""
+    """L1: adds l1·sign(w) to the gradient of a weight w (Tibshirani 1996), which draws weights to
+    0; 0 is off."""
 
 
 class Sgd(Penalties):
@@ -24,12 +25,14 @@ class Sgd(Penalties):
 
     kind: Literal["sgd"]
     learning_rate: Positive = 0.1
+    """η; 0.1 in ArcFace (Deng et al. 2019), whose batches are 8 times as large as ours."""
     momentum: Share = 0.9
-    """γ, what is kept of the last step (Polyak 1964); 0.9 in ArcFace."""
+    """γ, what is kept of the last step (Polyak 1964); 0.9 in ArcFace (Deng et al. 2019)."""
     nesterov: bool = True
-    """Look ahead: w ← w - learning_rate·(g + momentum·v) (Sutskever et al. 2013)."""
+    """Look ahead: w ← w - learning_rate·(g + momentum·v) (Sutskever et al. 2013); on in He et al.
+    2018 (Bag of Tricks)."""
     weight_decay: NotNegative = 5e-4
-    """L2; 5e-4 in ArcFace."""
+    """L2; 5e-4 in ArcFace (Deng et al. 2019)."""
 
     @model_validator(mode="after")
     def _nothing_to_look_ahead_with(self) -> Self:
@@ -46,9 +49,9 @@ class Rmsprop(Penalties):
 
     kind: Literal["rmsprop"]
     learning_rate: Positive = 1e-3
-    """0.001 in Hinton's lecture."""
+    """η; 0.001 is what Ruder 2016 quotes from Hinton, whose slides give none."""
     rho: Share = 0.9
-    """What is kept of the mean square; 0.9 in Hinton's lecture."""
+    """What is kept of the mean square; 0.9 in the slides of Hinton 2012."""
     epsilon: Positive = 1e-8
     """ε; 1e-8 in torch."""
 
@@ -62,12 +65,13 @@ class Adam(Penalties):
 
     kind: Literal["adam"]
     learning_rate: Positive = 1e-3
+    """η; 0.001 in Kingma and Ba 2015."""
     beta1: Share = 0.9
-    """What is kept of the mean gradient; 0.9 in the paper."""
+    """What is kept of the mean gradient; 0.9 in Kingma and Ba 2015."""
     beta2: Share = 0.999
-    """What is kept of the mean square; 0.999 in the paper."""
+    """What is kept of the mean square; 0.999 in Kingma and Ba 2015."""
     epsilon: Positive = 1e-8
-    """ε; 1e-8 in the paper."""
+    """ε; 1e-8 in Kingma and Ba 2015."""
 
 
 class AdamW(Penalties):
@@ -75,12 +79,13 @@ class AdamW(Penalties):
 
     kind: Literal["adamw"]
     learning_rate: Positive = 1e-3
+    """η; 0.001 as in Adam (Kingma and Ba 2015) and in torch."""
     beta1: Share = 0.9
-    """As in Adam."""
+    """As in Adam, 0.9 (Kingma and Ba 2015)."""
     beta2: Share = 0.999
-    """As in Adam."""
+    """As in Adam, 0.999 (Kingma and Ba 2015)."""
     epsilon: Positive = 1e-8
-    """As in Adam."""
+    """As in Adam, 1e-8 (Kingma and Ba 2015)."""
     weight_decay: NotNegative = 0.01
     """Decoupled L2; 0.01 in torch."""
 
@@ -92,7 +97,7 @@ class WarmUp(Settings):
     """What all schedules begin with."""
 
     warm_up_epochs: NotNegative = 0.0
-    """Epochs in which the learning rate rises linearly first (Goyal et al. 2017)."""
+    """Epochs in which the learning rate rises linearly first (Goyal et al. 2017); 0 is off."""
 
 
 class Constant(WarmUp):
@@ -106,9 +111,9 @@ class Step(WarmUp):
 
     kind: Literal["step"]
     every_epochs: Count = 30
-    """30 in torchvision's and most recipes for ResNets."""
+    """30 in torchvision's training references and in He et al. 2018 (Bag of Tricks)."""
     factor: Factor = 0.1
-    """0.1 in He et al."""
+    """0.1 in He et al. 2016."""
 
 
 class Cosine(WarmUp):
@@ -116,7 +121,7 @@ class Cosine(WarmUp):
 
     kind: Literal["cosine"]
     final: Share = 0.0
-    """The share of the learning rate that is left at the end."""
+    """The share of the learning rate that is left at the end; 0 in Loshchilov and Hutter 2017."""
 
 
 class Plateau(WarmUp):
@@ -124,11 +129,11 @@ class Plateau(WarmUp):
 
     kind: Literal["plateau"]
     factor: Factor = 0.1
-    """0.1 in He et al."""
+    """0.1 in He et al. 2016."""
     patience: Count = 3
-    """Validations in a row (not epochs) without a new best before it falls."""
+    """Validations in a row (not epochs) without a new best before it falls; ours."""
     metric: Metric = "eer"
-    """The EER over people of validation, or their FNMR at an FMR of 1e-2."""
+    """The EER over people of validation, or their FNMR at an FMR of 1e-2; the choice is ours."""
 
 
 Schedule: TypeAlias = Annotated[Constant | Step | Cosine | Plateau, Field(discriminator="kind")]
@@ -138,6 +143,6 @@ class EarlyStopping(Settings):
     """End the run when validation stops to improve, and use its best weights (Prechelt 1998)."""
 
     patience: Count = 5
-    """Validations in a row (not epochs) without a new best before the run ends."""
+    """Validations in a row (not epochs) without a new best before the run ends; ours."""
     metric: Metric = "eer"
-    """The EER over people of validation, or their FNMR at an FMR of 1e-2."""
+    """The EER over people of validation, or their FNMR at an FMR of 1e-2; the choice is ours."""

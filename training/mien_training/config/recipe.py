@@ -21,64 +21,77 @@ from mien_training.config.optimisation import (
     Schedule,
     Sgd,
 )
-from mien_training.config.table import Count, NotNegative, Settings, Share
+from mien_training.config.table import LARGEST_SIDE, LEAST_SIDE, Count, NotNegative, Settings, Share
 
 
 class Crop(Settings):
     """The size of the pictures that the network sees."""
 
-    height: int = Field(default=112, ge=16, le=1024)
+    height: int = Field(default=112, ge=LEAST_SIDE, le=LARGEST_SIDE)
     """Pixels. 112 is the usual size of a face crop (Deng et al. 2019, ArcFace)."""
-    width: int = Field(default=112, ge=16, le=1024)
-    """Pixels."""
+    width: int = Field(default=112, ge=LEAST_SIDE, le=LARGEST_SIDE)
+    """Pixels; 112 in ArcFace (Deng et al. 2019)."""
 
 
 class Batches(Settings):
     """P people with K pictures each (Hermans et al. 2017, "In Defense of the Triplet Loss")."""
 
     people: int = Field(default=16, ge=2)
-    """P, different people in a batch; 18 in Hermans et al."""
+    """P, different people in a batch; ours, and 18 in Hermans et al. 2017."""
     pictures: int = Field(default=4, ge=1)
-    """K, pictures of each; 4 in Hermans et al."""
+    """K, pictures of each; 4 in Hermans et al. 2017."""
 
 
 class Recipe(Settings):
     """Everything that decides what `mien-train fit` learns, besides the folder of people."""
 
     seed: int = Field(default=1, ge=0, lt=2**32)
-    """Of the split, the first weights, the batches and the augmentation."""
+    """Of the split, the first weights, the batches and the augmentation; ours."""
     epochs: Count = 40
-    """In each of them every picture of training occurs."""
+    """In each of them every picture of training occurs; ours."""
     validation_people: Share = 0.2
-    """Share of the people who are never trained on; they watch the training and calibrate later."""
+    """Share of the people who are never trained on; they watch the training and calibrate later.
+    Ours."""
     validate_every: Count = 10
-    """Epochs between two measurements on the people of validation; the last epoch always is."""
+    """Epochs between two measurements on the people of validation; the last epoch always is one.
+    Ours."""
     checkpoint_every: Count = 10
-    """Epochs between two checkpoints; the last epoch always is one."""
+    """Epochs between two checkpoints; the last epoch always is one. Ours."""
     threads: int = Field(default=0, ge=0)
-    """Of torch; 0 leaves it to torch. A small network learns faster on 1, and the same on any."""
+    """Of torch on a CPU; 0 leaves it to torch. A small network learns faster on 1, and the same on
+    any."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where the network learns; "auto" is the first there is of cuda, mps and cpu."""
+    """Where the network learns; "auto", which is ours, is the first there is of cuda, mps and
+    cpu."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the network's activations; weights and losses are float32 (torch's autocast)."""
+    """Of the network's activations, float32 in torch; weights and losses are float32 with either
+    (torch's autocast)."""
     dimension: Count = 128
-    """Of an embedding; 128 in FaceNet."""
+    """Of an embedding; 128 in FaceNet (Schroff et al. 2015)."""
     flip_embedding: bool = True
-    """Embed the crop and its mirror image and take their mean direction; not while training."""
+    """Embed the crop and its mirror image and take their mean direction; not while training. The
+    choice is ours."""
     ema_decay: Share = 0.0
-    """Keep a moving average of the weights with this decay a step and use that; 0 is off."""
+    """Keep a moving average of the weights with this decay a step and use that; 0 is off. Ours."""
     accumulate: Count = 1
-    """Batches whose mean gradient makes one step; each has normalisation and triplets by itself."""
+    """Batches whose mean gradient makes one step; each has normalisation and triplets by itself. 1
+    is off."""
     clip_gradient: NotNegative = 0.0
     """The longest gradient, over all weights; a longer one is scaled to it (Pascanu et al. 2013).
     0 is off."""
     crop: Crop = Crop()
+    """112×112 (Deng et al. 2019)."""
     batches: Batches = Batches()
+    """16 people, which is ours, with 4 pictures each (Hermans et al. 2017)."""
     augmentation: Augmentation = Augmentation(flip=Flip())
+    """Flips alone, which is ours, where a recipe has no such table."""
     network: Network = Cnn(kind="cnn")
+    """The choice of cnn is ours."""
     losses: Losses
     optimiser: Optimiser = Sgd(kind="sgd")
+    """sgd in ArcFace (Deng et al. 2019)."""
     schedule: Schedule = Cosine(kind="cosine")
+    """The choice of cosine is ours."""
     early_stopping: EarlyStopping | None = None
 
     @model_validator(mode="after")

@@ -10,6 +10,9 @@ Positive: TypeAlias = Annotated[float, Field(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 
+LEAST_SIDE, LARGEST_SIDE = 16, 1024
+"""Pixels, of a crop."""
+
 
 class Settings(BaseModel):
     """A table of a recipe: a key that is unknown, of another type or out of range is refused."""

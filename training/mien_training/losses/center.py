@@ -23,9 +23,9 @@ class CenterLoss(nn.Module):
         self.register_buffer("centers", torch.zeros(people, dimension))
 
     def forward(self, raw: Tensor, labels: Tensor) -> Term:
-        """Raw embeddings [B, D] and labels int64 [B]."""
+        """Raw embeddings [B, D] and labels int64 [B]; 0 if there are none."""
         embeddings = F.normalize(raw) if self.unit else raw
-        loss = (embeddings - self.centers[labels]).pow(2).sum(dim=1).mean() / 2
+        loss = (embeddings - self.centers[labels]).pow(2).sum() / (2 * max(len(labels), 1))
         if self.training:
             move(self.centers, embeddings.detach(), labels, self.rate)
         return Term(loss, {"center": loss.item()})

@@ -10,8 +10,8 @@ from mien_training.losses.distance import distances
 from mien_training.losses.term import Term
 
 FIRST = 5.0
-"""Offset and minus slope at the start, which with squared distances make 10·cosine - 5, as in Wan
-et al. 2018 (GE2E, section 2.1)."""
+"""Offset and minus slope at the start, which with squared distances make 10·cosine - 5: the form
+of Wan et al. 2018 (GE2E, section 2.1) with its first values (section 3)."""
 
 
 class PairDecisionLoss(nn.Module):

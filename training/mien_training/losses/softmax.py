@@ -16,6 +16,7 @@ class SoftmaxLoss(nn.Module):
         self.head = heads.build(recipe.head, people, dimension)
 
     def forward(self, raw: Tensor, labels: Tensor) -> Term:
-        """Raw embeddings [B, D] and labels int64 [B]; the mean over the batch."""
-        loss = F.cross_entropy(self.head(raw, labels), labels)
+        """Raw embeddings [B, D] and labels int64 [B]; the mean over the batch, 0 if it is empty."""
+        total = F.cross_entropy(self.head(raw, labels), labels, reduction="sum")
+        loss = total / max(len(labels), 1)
         return Term(loss, {"softmax": loss.item()})

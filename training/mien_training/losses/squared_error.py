@@ -15,11 +15,11 @@ class SquaredErrorLoss(nn.Module):
         self.head = LinearLogits(people, dimension)
 
     def forward(self, raw: Tensor, labels: Tensor) -> Term:
-        """Raw embeddings [B, D] and labels int64 [B]; the mean over the batch.
+        """Raw embeddings [B, D] and labels int64 [B]; the mean over the batch, 0 if it is empty.
 
         The course takes the sum over it, by which a larger batch would make a larger step.
         """
         scores = self.head(raw, labels)  # [B, people]
         targets = F.one_hot(labels, scores.shape[1])
-        loss = (targets - scores).square().sum(dim=1).mean() / 2
+        loss = (targets - scores).square().sum() / (2 * max(len(labels), 1))
         return Term(loss, {"squared_error": loss.item()})

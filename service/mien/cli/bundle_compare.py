@@ -1,0 +1,32 @@
+"""`mien bundle compare`."""
+
+from pathlib import Path
+
+import click
+
+from mien.cli.evaluate import bundle_type, dataset_argument, evaluation_options, measure
+
+
+@click.command()
+@click.argument("a", type=bundle_type)
+@click.argument("b", type=bundle_type)
+@dataset_argument
+@evaluation_options
+def compare(
+    a: Path,
+    b: Path,
+    dataset: Path,
+    pairs: Path | None,
+    groups: Path | None,
+    threshold: float | None,
+    out: Path | None,
+    seed: int,
+    json: bool,
+) -> None:
+    """Measure bundles A and B on the same pictures of DATASET, and test the difference.
+
+    It is `mien evaluate A DATASET --against B`.
+    """
+    from mien.evaluation.evaluate import Request
+
+    measure(a, b, Request(dataset, pairs, groups, threshold, None, seed), out, json=json)

@@ -1,0 +1,84 @@
+"""Comparisons that were made, and how people are drawn to give their rates an interval."""
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from mien.evaluation.samples import Samples
+from mien.evaluation.trials import Trials
+from mien.matching.intervals import (
+    Interval,
+    RateIntervals,
+    around_eer,
+    eer_interval,
+    eers,
+    interval,
+    pair_rate_intervals,
+    rate_intervals,
+)
+from mien.matching.metrics import Comparisons, cross_compare, pair_similarities
+from mien.matching.resampling import Pairs, resample_pairs
+
+
+class Compared(Protocol):
+    """Comparisons of people. `people_pairs`: how many pairs of two people were compared."""
+
+    people: int
+    people_pairs: int
+
+    @property
+    def comparisons(self) -> Comparisons: ...
+
+    def rate_intervals(self, thresholds: Sequence[float]) -> list[RateIntervals]:
+        """Intervals of FMR and FNMR at each threshold."""
+        ...
+
+    def eer_interval(self) -> Interval: ...
+
+
+class AllPairs:
+    """Every sample with every other."""
+
+    def __init__(self, samples: Samples, seed: int) -> None:
+        self._vectors, self._numbers, self._seed = samples.vectors, samples.person_numbers, seed
+        self.people = len(np.unique(self._numbers))
+        self.people_pairs = math.comb(self.people, 2)
+
+    @cached_property
+    def comparisons(self) -> Comparisons:
+        return cross_compare(self._vectors, self._numbers)
+
+    def rate_intervals(self, thresholds: Sequence[float]) -> list[RateIntervals]:
+        return rate_intervals(self._vectors, self._numbers, thresholds, self._seed)
+
+    def eer_interval(self) -> Interval:
+        return eer_interval(self._vectors, self._numbers, self.comparisons, self._seed)
+
+
+class ListedPairs:
+    """The pairs of a pair file. `similarities` float32 [P], in the order of the trials."""
+
+    def __init__(self, samples: Samples, trials: Trials, seed: int) -> None:
+        vectors, numbers = samples.vectors, samples.person_numbers
+        self.similarities = pair_similarities(vectors[trials.first], vectors[trials.second])
+        self.pairs = Pairs(numbers[trials.first], numbers[trials.second])
+        self.trials = trials
+        self._seed = seed
+        self.people = len(np.unique([self.pairs.first, self.pairs.second]))
+        self.people_pairs = self.pairs.of(~self.pairs.same).distinct()
+
+    @cached_property
+    def comparisons(self) -> Comparisons:
+        same = self.pairs.same
+        return Comparisons(self.similarities[same], self.similarities[~same])
+
+    def rate_intervals(self, thresholds: Sequence[float]) -> list[RateIntervals]:
+        return pair_rate_intervals(self.similarities, self.pairs, thresholds, self._seed)
+
+    def eer_interval(self) -> Interval:
+        thresholds = around_eer(self.comparisons)
+        drawn = resample_pairs(self.similarities, self.pairs, thresholds, self._seed)
+        return interval(eers(drawn.fmr, drawn.fnmr), drawn.genuine_people)

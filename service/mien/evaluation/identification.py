@@ -1,0 +1,107 @@
+"""Open-set identification (1:N): half the pictures of some people are enrolled, all else is asked.
+
+The people who are enrolled, and which of their pictures, are drawn with a seed. All pictures of
+everybody else are searches of strangers.
+"""
+
+import numpy as np
+
+from mien.evaluation.contract import GallerySize, Identification, Interval, SearchPoint, ends
+from mien.evaluation.deployment import Deployment, expected_fpir
+from mien.evaluation.samples import Samples
+from mien.matching import identification as matching
+from mien.matching.enrolment import Enrolment, enrol_split
+from mien.matching.fusion import Rule
+from mien.matching.identification import Searches, by_gallery_size, search
+
+RANKS = 20
+THRESHOLDS = 60
+ANY = -2.0
+"""A threshold below every similarity."""
+
+
+def identification(
+    samples: Samples, rule: Rule, deployment: Deployment | None, seed: int
+) -> Identification | None:
+    """Enrol and search, a subject's samples fused by `rule`; None if nobody has two pictures.
+
+    At most half of the people are enrolled, of those who have more pictures than are enrolled of
+    each: half of what people with several have (the median). The gallery's rates by size need a
+    deployed threshold and are empty without.
+    """
+    enrolment = _enrolment(samples, seed)
+    if enrolment is None:
+        return None
+    found = search(enrolment, rule)
+    ranks = range(1, min(RANKS, found.subjects) + 1)
+    return Identification(
+        fusion=rule,
+        enrolled_people=found.subjects,
+        enrolled_samples=found.samples,
+        strangers=len(np.unique(found.nonmated_people)),
+        mated_searches=len(found.mated_people),
+        non_mated_searches=len(found.nonmated_people),
+        by_threshold=[_point(found, threshold, seed) for threshold in _thresholds(found)],
+        by_gallery_size=[] if deployment is None else _sizes(enrolment, rule, deployment, seed),
+        cmc=found.cmc(len(ranks)),
+        cmc_interval95=[_cmc_interval(found, rank, seed) for rank in ranks],
+    )
+
+
+def _enrolment(samples: Samples, seed: int) -> Enrolment | None:
+    people = samples.person_numbers
+    counts = np.bincount(people)
+    several = counts[counts > 1]
+    if not len(several):
+        return None
+    each = max(1, int(np.median(several)) // 2)
+    enrolled = min(int((counts > each).sum()), len(counts) // 2)
+    return enrol_split(people, each, enrolled, seed).of(samples.vectors, people)
+
+
+def _thresholds(found: Searches) -> list[float]:
+    values = np.concatenate([found.mated_similarities, found.nonmated_best])
+    at = np.linspace(values.min(), values.max(), THRESHOLDS).astype(np.float32)
+    return [float(threshold) for threshold in at]
+
+
+def _point(found: Searches, threshold: float, seed: int) -> SearchPoint:
+    return SearchPoint(
+        threshold=threshold,
+        fpir=found.fpir(threshold),
+        fpir_interval95=ends(found.fpir_interval(threshold, seed)),
+        fnir=found.fnir(threshold),
+        fnir_interval95=ends(found.fnir_interval(threshold, seed=seed)),
+    )
+
+
+def _sizes(
+    enrolment: Enrolment, rule: Rule, deployment: Deployment, seed: int
+) -> list[GallerySize]:
+    """About six sizes, each twice the one before, up to everybody."""
+    people = len(np.unique(enrolment.gallery_people))
+    sizes = sorted({max(1, people >> halvings) for halvings in range(6)})
+    found = by_gallery_size(enrolment, rule, deployment.threshold, sizes, seed)
+    return [_size(one, deployment, seed) for one in found]
+
+
+def _size(found: matching.GallerySize, deployment: Deployment, seed: int) -> GallerySize:
+    searches = found.searches
+    point = _point(searches, deployment.threshold, seed)
+    return GallerySize(
+        people=searches.subjects,
+        samples=searches.samples,
+        fpir=point.fpir,
+        fpir_interval95=point.fpir_interval95,
+        predicted_fpir=found.predicted_fpir,
+        expected_fpir=expected_fpir(
+            deployment, searches.subjects, searches.samples // searches.subjects
+        ),
+        fnir=point.fnir,
+        fnir_interval95=point.fnir_interval95,
+    )
+
+
+def _cmc_interval(found: Searches, rank: int, seed: int) -> Interval:
+    missed = found.fnir_interval(ANY, rank, seed)
+    return (1 - missed.high, 1 - missed.low)

@@ -1,0 +1,93 @@
+"""An evaluation as a page with its figures."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mien.evaluation.contract import Report
+from mien.evaluation.summary import points, rate, span, target
+from mien.matching.metrics import Rates
+from mien.model.sealing import staged
+from mien.report import charts, rates
+from mien.report.page import render
+
+TEMPLATE = Path(__file__).with_name("evaluation.html")
+
+SHOWN_FAILURES = 20
+
+
+def figures(report: Report) -> dict[str, str]:
+    """The charts of a report as SVG text, by file name without a suffix."""
+    found = report.verification
+    shown = found.similarities
+    drawn = {
+        "similarities": charts.densities(
+            np.array(shown.edges),
+            np.array(shown.genuine),
+            np.array(shown.impostor),
+            _threshold(report),
+        ),
+        "det": charts.det_curves(_curves(report)),
+    }
+    if report.identification is not None:
+        search = report.identification
+        drawn["searches"] = rates.searches(search.by_threshold, _threshold(report))
+        drawn["cmc"] = rates.cmc(search.cmc, search.cmc_interval95)
+        if search.by_gallery_size:
+            drawn["gallery_sizes"] = rates.gallery_sizes(search.by_gallery_size)
+    if report.groups is not None:
+        drawn["groups"] = rates.groups(report.groups.groups)
+    return drawn
+
+
+def page(report: Report, drawn: Mapping[str, str]) -> str:
+    """`report.html`: all of a report, its figures in it."""
+    return render(
+        TEMPLATE,
+        title=f"mien: {report.bundle.name} on {report.data.name}",
+        report=report,
+        figures=drawn,
+        rate=rate,
+        span=span,
+        target=target,
+        points=points,
+        names=_names(report),
+        shown_failures=SHOWN_FAILURES,
+    )
+
+
+def write(report: Report, out: Path) -> None:
+    """`report.html`, `report.json` and `figures/*.svg` in a new or empty folder, all or nothing.
+
+    Raises OutputExists if there is something in it.
+    """
+    drawn = figures(report)
+    if out.is_dir() and not any(out.iterdir()):
+        out.rmdir()
+    with staged(out) as staging:
+        (staging / "figures").mkdir(parents=True)
+        for name, svg in drawn.items():
+            (staging / "figures" / f"{name}.svg").write_text(svg, encoding="utf-8")
+        (staging / "report.json").write_text(report.model_dump_json(indent=2) + "\n", "utf-8")
+        (staging / "report.html").write_text(page(report, drawn), "utf-8")
+
+
+def _threshold(report: Report) -> float | None:
+    return None if report.deployed is None else report.deployed.threshold
+
+
+def _curves(report: Report) -> dict[str, tuple[Rates, Rates]]:
+    found = [report.verification, *([report.against.verification] if report.against else [])]
+    return {
+        f"{name} (EER {one.eer:.1%})": (np.array(one.det.fmr), np.array(one.det.fnmr))
+        for name, one in zip(_names(report), found, strict=True)
+    }
+
+
+def _names(report: Report) -> list[str]:
+    """Of the bundles, told apart by their fingerprints if both have one name."""
+    bundles = [report.bundle, *([report.against.bundle] if report.against else [])]
+    if len({bundle.name for bundle in bundles}) == len(bundles):
+        return [bundle.name for bundle in bundles]
+    return [f"{bundle.name} ({bundle.fingerprint[:8]})" for bundle in bundles]

@@ -1,0 +1,58 @@
+"""Two bundles on the pictures that both could use."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.evaluation.measured import Measured
+from mien.evaluation.samples import Failure, Samples
+from mien.evaluation.sources import Source
+from mien.model.bundle import Bundle
+from tests.evaluation import made
+
+FOLDER = Source(Path("people"), "folder", None, ())
+
+
+def without(samples: Samples, rows: list[int]) -> Samples:
+    """These rows failed."""
+    kept = np.setdiff1d(np.arange(len(samples.names)), rows)
+    failed = [Failure(str(samples.people[r]), str(samples.names[r]), "NO_FACE") for r in rows]
+    return Samples(samples.vectors[kept], samples.people[kept], samples.names[kept], tuple(failed))
+
+
+def test_both_are_compared_on_the_same_pictures_and_failures_stay_apart(bundle: Bundle) -> None:
+    one = without(made.samples(people=8, shots=4), [0, 5])
+    other = without(made.samples(people=8, shots=4, spread=0.9), [5, 9, 17])
+    this, those = one.named(other.names), other.named(one.names)
+    assert this.names.tolist() == those.names.tolist()
+    assert len(this.names) == 32 - 4
+    first, second = (Measured.of(bundle, FOLDER, s, 0) for s in (this, those))
+    found = first.against(second)
+    assert found.verification.genuine_comparisons == len(first.compared.comparisons.genuine)
+    assert found.acquisition is not None
+    assert found.acquisition.failures_to_acquire == 3
+    assert found.compared_pairs == 28 * 27 / 2
+    assert found.lfw is None
+    eer = found.differences[0]
+    assert eer.this == pytest.approx(first.compared.comparisons.eer(), abs=1e-6)
+    assert eer.other == pytest.approx(second.compared.comparisons.eer(), abs=1e-6)
+
+
+def test_the_direction_of_a_difference_is_the_others_less_this(bundle: Bundle) -> None:
+    good, bad = made.samples(people=12, shots=4), made.samples(people=12, shots=4, spread=3)
+    first, second = (Measured.of(bundle, FOLDER, s, 0) for s in (good, bad))
+    forth, back = first.against(second).differences[0], second.against(first).differences[0]
+    assert forth.difference == -back.difference > 0
+    assert back.difference_interval95 is not None
+    low, high = back.difference_interval95
+    assert forth.difference_interval95 == pytest.approx((-high, -low))
+    assert forth.p_value == back.p_value
+
+
+def test_a_folder_has_no_pairs_to_leave_out(bundle: Bundle) -> None:
+    measured = Measured.of(bundle, FOLDER, made.samples(people=3, shots=2), 0)
+    assert measured.left_out_pairs == 0
+    assert measured.lfw is None
+    assert replace(measured, seed=1).listed().people_pairs == 3
