@@ -19,12 +19,14 @@ METHOD = "enroll"
 class Added:
     """What became of each item, and for the index the samples that are new.
 
-    `positions` are those of the new ones among the items, `keys` their keys, ascending.
+    `positions` are those of the new ones among the items, `keys` their keys, ascending,
+    `subjects` the keys of their subjects.
     """
 
     outcomes: list[Enrolled | RequestIdReused]
     positions: list[int]
     keys: list[int]
+    subjects: list[int]
     revision: int
 
     def raise_refusal(self) -> None:
@@ -42,7 +44,7 @@ class Added:
             outcomes[position] = Enrolled(
                 replace(outcome.sample, sample_id=""), False, self.revision - 1
             )
-        return Added(outcomes, [], [], self.revision)
+        return Added(outcomes, [], [], [], self.revision)
 
 
 class Item(NamedTuple):
@@ -68,15 +70,16 @@ def enrol(
     An item of a known request id has its first answer, or RequestIdReused, as its outcome; one
     whose content the subject has already, that sample. Raises GalleryNotFound.
     """
-    gallery = galleries.key_of(connection, gallery_id)
+    gallery, revision = galleries.place_of(connection, gallery_id)
     fresh, outcomes, repeats = _sort(connection, gallery_id, items, now)
-    writing = _Writing(connection, gallery, now)
+    writing = _Writing(connection, gallery, revision, now)
     outcomes |= writing.write(fresh)
     outcomes |= {position: outcomes[first] for position, first in repeats.items()}
     return Added(
         [outcomes[position] for position in range(len(items))],
         writing.positions,
         writing.keys,
+        writing.subjects,
         writing.revision,
     )
 
@@ -117,13 +120,16 @@ def _recall(
 class _Writing:
     """One batch on its way into the tables."""
 
-    def __init__(self, connection: sqlite3.Connection, gallery: int, now: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, gallery: int, revision: int, now: int
+    ) -> None:
         self._connection = connection
         self._gallery = gallery
         self._now = now
         self.positions: list[int] = []
         self.keys: list[int] = []
-        self.revision = galleries.revision_of(connection, gallery)
+        self.subjects: list[int] = []
+        self.revision = revision
 
     def write(self, items: Sequence[Item]) -> dict[int, Enrolled]:
         """Each item's outcome by its position."""
@@ -203,6 +209,7 @@ class _Writing:
             )
             for item in new
         ]
+        self.subjects = [row.subject for row in rows]
         self.keys = samples.insert(self._connection, self._gallery, rows)
         self.positions = [item.position for item in new]
         self.revision = galleries.grow(self._connection, self._gallery, self._now)

@@ -50,7 +50,8 @@ def _take(connection: sqlite3.Connection, length: int, wanted: int) -> list[int]
         "SELECT slot FROM free_slots WHERE length = ? LIMIT ?", (length, wanted)
     )
     free = [slot for (slot,) in rows]
-    connection.executemany("DELETE FROM free_slots WHERE slot = ?", [(slot,) for slot in free])
+    if free:
+        connection.executemany("DELETE FROM free_slots WHERE slot = ?", [(slot,) for slot in free])
     return free
 
 

@@ -188,14 +188,15 @@ def delete_empty(connection: sqlite3.Connection, keys: Iterable[int]) -> list[in
 def _label(
     connection: sqlite3.Connection, gallery: int, described: Iterable[tuple[int, Description]]
 ) -> None:
-    connection.executemany(
-        "INSERT INTO subject_labels (subject, gallery, name, value) VALUES (?, ?, ?, ?)",
-        [
-            (key, gallery, name, value)
-            for key, each in described
-            for name, value in each.labels.items()
-        ],
-    )
+    labels = [
+        (key, gallery, name, value)
+        for key, each in described
+        for name, value in each.labels.items()
+    ]
+    if labels:
+        connection.executemany(
+            "INSERT INTO subject_labels (subject, gallery, name, value) VALUES (?, ?, ?, ?)", labels
+        )
 
 
 def _read(row: Row) -> Description:
