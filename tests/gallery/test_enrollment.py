@@ -1,6 +1,7 @@
 """Many samples at once."""
 
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from mien.errors import (
 from mien.gallery.galleries import Galleries
 from mien.gallery.ids import new_sample_ids
 from mien.gallery.records import About, Enrolled, Enrolment
+from mien.gallery.tables import samples, subjects
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks, sha256
 
 
@@ -175,3 +177,25 @@ def test_sample_ids_are_uuids_of_version_7_in_order_of_time() -> None:
     assert {each[16] for each in ids} <= set("89ab")
     assert max(ids[:50]) < min(ids[50:])
     assert int(ids[0][:12], 16) == 1_700_000_000_000
+
+
+@pytest.mark.parametrize("table", [subjects, samples])
+def test_looking_up_some_of_many_does_not_look_at_all(
+    galleries: Galleries, table: ModuleType
+) -> None:
+    """In steps of SQLite's machine: by its index a few for each, else several for every row."""
+    enrolled = galleries.enroll_many("staff", items(3000, 3000), MODEL)
+    ids = [each.sample.sample_id for each in enrolled]
+    ids = [f"person{number}" for number in range(3000)] if table is subjects else ids
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with galleries._store.reading() as connection:
+        connection.set_progress_handler(count, 1)
+        assert len(table.keys_of(connection, 1, [*ids[:10], "nobody"])) == 10
+        connection.set_progress_handler(None, 1)
+    assert 10 < steps < 1000

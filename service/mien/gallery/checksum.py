@@ -58,6 +58,8 @@ def of_gallery(  # noqa: PLR0913, PLR0917 - as above
 
 def write_labels(labels: Mapping[str, str]) -> str:
     """One text for one set of labels, whatever their order."""
+    if not labels:
+        return "{}"
     return json.dumps(dict(sorted(labels.items())), ensure_ascii=False)
 
 

@@ -82,8 +82,9 @@ class Enrollment(Upkeep):
             chosen = [items[position] for position in good]
             added = self._store.enrol(gallery_id, chosen, partly=partly, keep=keep)
             if added.keys:
+                vectors = np.stack([chosen[position].vector for position in added.positions])
                 with self._following(gallery):
-                    gallery.follow(added.revision)
+                    gallery.take(added.keys, added.subjects, vectors, added.revision)
         outcomes = dict(zip(good, added.outcomes, strict=True)) | refused
         return [outcomes[position] for position in range(len(items))]
 

@@ -1,8 +1,9 @@
 """Writing a batch of samples, of one gallery, in one transaction."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from mien.errors import RequestIdReused
 from mien.gallery.ids import new_sample_ids
@@ -18,12 +19,14 @@ METHOD = "enroll"
 class Added:
     """What became of each item, and for the index the samples that are new.
 
-    `positions` are those of the new ones among the items, `keys` their keys, ascending.
+    `positions` are those of the new ones among the items, `keys` their keys, ascending,
+    `subjects` the keys of their subjects.
     """
 
     outcomes: list[Enrolled | RequestIdReused]
     positions: list[int]
     keys: list[int]
+    subjects: list[int]
     revision: int
 
     def raise_refusal(self) -> None:
@@ -41,11 +44,10 @@ class Added:
             outcomes[position] = Enrolled(
                 replace(outcome.sample, sample_id=""), False, self.revision - 1
             )
-        return Added(outcomes, [], [], self.revision)
+        return Added(outcomes, [], [], [], self.revision)
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """An item that is not answered from the ledger."""
 
     position: int
@@ -68,15 +70,16 @@ def enrol(
     An item of a known request id has its first answer, or RequestIdReused, as its outcome; one
     whose content the subject has already, that sample. Raises GalleryNotFound.
     """
-    gallery = galleries.key_of(connection, gallery_id)
+    gallery, revision = galleries.place_of(connection, gallery_id)
     fresh, outcomes, repeats = _sort(connection, gallery_id, items, now)
-    writing = _Writing(connection, gallery, now)
+    writing = _Writing(connection, gallery, revision, now)
     outcomes |= writing.write(fresh)
     outcomes |= {position: outcomes[first] for position, first in repeats.items()}
     return Added(
         [outcomes[position] for position in range(len(items))],
         writing.positions,
         writing.keys,
+        writing.subjects,
         writing.revision,
     )
 
@@ -117,13 +120,16 @@ def _recall(
 class _Writing:
     """One batch on its way into the tables."""
 
-    def __init__(self, connection: sqlite3.Connection, gallery: int, now: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, gallery: int, revision: int, now: int
+    ) -> None:
         self._connection = connection
         self._gallery = gallery
         self._now = now
         self.positions: list[int] = []
         self.keys: list[int] = []
-        self.revision = galleries.revision_of(connection, gallery)
+        self.subjects: list[int] = []
+        self.revision = revision
 
     def write(self, items: Sequence[Item]) -> dict[int, Enrolled]:
         """Each item's outcome by its position."""
@@ -133,13 +139,16 @@ class _Writing:
         ids = {key: subject_id for subject_id, key in before.items()}
         known = {
             (ids[key], sample.content_sha256): sample
-            for key, theirs in samples.of_subjects(self._connection, ids).items()
+            for key, theirs in self._samples_of(ids).items()
             for sample in reversed(theirs)
         }
         new = self._new(items, known)
         keys = before | self._describe(new, before)
         self._insert(new, known, keys)
         return self._answer(items, known, keys)
+
+    def _samples_of(self, keys: Collection[int]) -> dict[int, list[Sample]]:
+        return samples.of_subjects(self._connection, keys) if keys else {}
 
     def _new(self, items: Sequence[Item], known: dict[tuple[str, str], Sample]) -> list[Item]:
         """The items whose content is new to their subject; their samples are now known."""
@@ -166,19 +175,23 @@ class _Writing:
             for each, abouts in told.items()
             if each in before and any(about.describes for about in abouts)
         ]
-        changed = {
-            key: _told(description, told[description.subject_id])
-            for key, description in subjects.describe(self._connection, known).items()
-        }
-        subjects.update(self._connection, self._gallery, changed)
-        blank = Description("", "", "", self._now, None, None, {})
+        if known:
+            self._tell(known, told)
         added = [
-            _told(replace(blank, subject_id=each), abouts)
+            _told(Description(each, "", "", self._now, None, None, {}), abouts)
             for each, abouts in told.items()
             if each not in before
         ]
         keys = subjects.insert(self._connection, self._gallery, added)
         return dict(zip((each.subject_id for each in added), keys, strict=True))
+
+    def _tell(self, known: Sequence[int], told: Mapping[str, Sequence[About]]) -> None:
+        """Change subjects that were there before."""
+        changed = {
+            key: _told(description, told[description.subject_id])
+            for key, description in subjects.describe(self._connection, known).items()
+        }
+        subjects.update(self._connection, self._gallery, changed)
 
     def _insert(
         self,
@@ -196,6 +209,7 @@ class _Writing:
             )
             for item in new
         ]
+        self.subjects = [row.subject for row in rows]
         self.keys = samples.insert(self._connection, self._gallery, rows)
         self.positions = [item.position for item in new]
         self.revision = galleries.grow(self._connection, self._gallery, self._now)
@@ -225,6 +239,8 @@ class _Writing:
         keys: Mapping[str, int],
     ) -> None:
         asked = [item for item in items if item.asked is not None]
+        if not asked:
+            return
         theirs = samples.keys_of(
             self._connection,
             self._gallery,

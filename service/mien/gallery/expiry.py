@@ -12,15 +12,9 @@ from mien.gallery.times import MICROSECOND
 NEVER = -(2**62)
 """Created before this is nobody: where a gallery keeps people for ever, none is that old."""
 
-DUE = {
-    # Written as unions so that SQLite looks only at those that have a date of their own, and at
-    # all of the gallery only where it keeps nobody for ever.
-    "samples": "SELECT key FROM samples WHERE gallery = :gallery AND expires <= :now"
-    " UNION SELECT key FROM samples WHERE gallery = :gallery AND created <= :enrolled"
-    " AND :enrolled > :never",
-    "subjects": "SELECT key FROM subjects WHERE gallery = :gallery AND expires <= :now"
-    " UNION SELECT key FROM subjects WHERE gallery = :gallery"
-    " AND max(coalesce(last_match, created), created) <= :matched AND :matched > :never",
+TOO_OLD = {
+    "samples": "created <= :enrolled AND :enrolled > :never",
+    "subjects": "max(coalesce(last_match, created), created) <= :matched AND :matched > :never",
 }
 
 Noun = Literal["samples", "subjects"]
@@ -49,7 +43,13 @@ class Limits:
 
 def due(connection: sqlite3.Connection, gallery: int, noun: Noun, limits: Limits) -> list[int]:
     """Keys of the samples or the subjects of a gallery that are due, ascending."""
-    rows = connection.execute(DUE[noun] + " ORDER BY 1", _values(gallery, limits))
+    # A union, so that SQLite looks only at those that have a date of their own, and at all of the
+    # gallery only where it keeps nobody for ever.
+    rows = connection.execute(
+        f"SELECT key FROM {noun} WHERE gallery = :gallery AND expires <= :now"  # noqa: S608 - ours
+        f" UNION SELECT key FROM {noun} WHERE gallery = :gallery AND {TOO_OLD[noun]} ORDER BY 1",
+        _values(gallery, limits),
+    )
     return [key for (key,) in rows]
 
 
@@ -58,7 +58,8 @@ def still_due(
 ) -> list[int]:
     """Those of these that are due now as well, and have not been matched or removed meanwhile."""
     rows = connection.execute(
-        f"SELECT value FROM json_each(:keys) WHERE value IN ({DUE[noun]})",  # noqa: S608 - ours
+        f"SELECT key FROM {noun} WHERE key IN (SELECT value FROM json_each(:keys))"  # noqa: S608
+        f" AND gallery = :gallery AND (expires <= :now OR ({TOO_OLD[noun]})) ORDER BY key",
         {**_values(gallery, limits), "keys": json.dumps(list(keys))},
     )
     return [key for (key,) in rows]

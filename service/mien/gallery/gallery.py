@@ -85,6 +85,16 @@ class Gallery:
         if self._index.tend():
             self.save_unasked()
 
+    def take(self, keys: list[int], subjects: list[int], vectors: Vectors, revision: int) -> None:
+        """Take in what was just added to the store, and nothing else was: spares reading it back.
+
+        Keys [n] of samples and of their subjects, vectors float32 [n, D].
+        """
+        owned = np.array(keys, np.int64), np.array(subjects, np.int64)
+        self._index.add(*owned, vectors, revision)
+        if self._index.tend():
+            self.save_unasked()
+
     def forget(self, keys: list[int], revision: int) -> None:
         """Drop samples that the store has no more, from memory and from the file.
 

@@ -1,6 +1,7 @@
 """The one connection that writes, its log, and what happens to both after a commit."""
 
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -33,6 +34,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._log = path.with_name(f"{path.name}-wal")
+        self._log_name = str(self._log)
         self.lock = threading.RLock()
         with ExitStack() as resources, translated(path):
             path.touch(mode=0o600)  # SQLite gives its log the same mode
@@ -126,7 +128,7 @@ class Journal:
             self.lock.acquire()
 
     def _settle_if_long(self) -> None:
-        if self._log.stat().st_size < LOG_BYTES:
+        if os.stat(self._log_name).st_size < LOG_BYTES:  # noqa: PTH116 - after each change: quick
             return
         try:
             self.settle(wait=False)

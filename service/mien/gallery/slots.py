@@ -9,14 +9,12 @@ by a later sample. `free_slots` lists those that are zeros.
 What may move, texts above all, is seen to by `mien.gallery.pages`.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(NamedTuple):
     """What fills a slot: a SHA-256 (32 bytes) and a vector (float32, little-endian)."""
 
     digest: bytes
@@ -26,13 +24,11 @@ class Content:
 def fill(connection: sqlite3.Connection, contents: Sequence[Content]) -> list[int]:
     """Put contents, of vectors of one length, into slots; return the slot of each."""
     free = _take(connection, len(contents[0].vector), len(contents)) if contents else []
-    connection.executemany(
-        "UPDATE vectors SET content_sha256 = ?, vector = ? WHERE slot = ?",
-        [
-            (content.digest, content.vector, slot)
-            for content, slot in zip(contents, free, strict=False)
-        ],
-    )
+    for content, slot in zip(contents, free, strict=False):
+        connection.execute(
+            "UPDATE vectors SET content_sha256 = ?, vector = ? WHERE slot = ?",
+            (content.digest, content.vector, slot),
+        )
     return free + _append(connection, contents[len(free) :])
 
 
@@ -54,10 +50,8 @@ def _take(connection: sqlite3.Connection, length: int, wanted: int) -> list[int]
         "SELECT slot FROM free_slots WHERE length = ? LIMIT ?", (length, wanted)
     )
     free = [slot for (slot,) in rows]
-    connection.execute(
-        "DELETE FROM free_slots WHERE slot IN (SELECT value FROM json_each(?))",
-        (json.dumps(free),),
-    )
+    if free:
+        connection.executemany("DELETE FROM free_slots WHERE slot = ?", [(slot,) for slot in free])
     return free
 
 

@@ -179,9 +179,10 @@ class Store(SubjectStore):
             with self.reading() as connection:
                 gallery = galleries.key_of(connection, gallery_id)
                 batch = contents.contents(connection, gallery, after, BATCH)
-            if not len(batch.keys):
+            if len(batch.keys):
+                yield batch
+            if len(batch.keys) < BATCH:
                 return
-            yield batch
             after = int(batch.keys[-1])
 
     def names(self, keys: Sequence[int]) -> dict[int, tuple[str, str]]:

@@ -81,12 +81,17 @@ def page(connection: sqlite3.Connection, after: str, limit: int) -> list[Gallery
 
 def key_of(connection: sqlite3.Connection, gallery_id: str) -> int:
     """Raises GalleryNotFound."""
+    return place_of(connection, gallery_id)[0]
+
+
+def place_of(connection: sqlite3.Connection, gallery_id: str) -> tuple[int, int]:
+    """A gallery's key and revision. Raises GalleryNotFound."""
     row = connection.execute(
-        "SELECT key FROM galleries WHERE gallery_id = ?", (gallery_id,)
+        "SELECT key, revision FROM galleries WHERE gallery_id = ?", (gallery_id,)
     ).fetchone()
     if row is None:
         raise _unknown(connection, gallery_id)
-    return int(row[0])
+    return int(row[0]), int(row[1])
 
 
 def model_of(connection: sqlite3.Connection, gallery: int) -> str:

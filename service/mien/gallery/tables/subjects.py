@@ -48,12 +48,11 @@ class Description:
 
 def keys_of(connection: sqlite3.Connection, gallery: int, ids: Iterable[str]) -> dict[str, int]:
     """Keys of those subjects that the gallery has."""
-    # CROSS: or SQLite reads the whole gallery, 0.2 s of a million samples.
     return dict(
         connection.execute(
-            "SELECT subject_id, subjects.key FROM json_each(?) CROSS JOIN subjects"
-            " ON gallery = ? AND subject_id = value",
-            (json.dumps(list(ids)), gallery),
+            "SELECT subject_id, key FROM subjects"
+            " WHERE gallery = ? AND subject_id IN (SELECT value FROM json_each(?))",
+            (gallery, json.dumps(list(ids))),
         )
     )
 
@@ -189,14 +188,15 @@ def delete_empty(connection: sqlite3.Connection, keys: Iterable[int]) -> list[in
 def _label(
     connection: sqlite3.Connection, gallery: int, described: Iterable[tuple[int, Description]]
 ) -> None:
-    connection.executemany(
-        "INSERT INTO subject_labels (subject, gallery, name, value) VALUES (?, ?, ?, ?)",
-        [
-            (key, gallery, name, value)
-            for key, each in described
-            for name, value in each.labels.items()
-        ],
-    )
+    labels = [
+        (key, gallery, name, value)
+        for key, each in described
+        for name, value in each.labels.items()
+    ]
+    if labels:
+        connection.executemany(
+            "INSERT INTO subject_labels (subject, gallery, name, value) VALUES (?, ?, ?, ?)", labels
+        )
 
 
 def _read(row: Row) -> Description:
