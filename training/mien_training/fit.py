@@ -51,19 +51,16 @@ def fit(
     with ExitStack() as ending:
         group = ending.enter_context(joined(where))
         known = RESUMED if resume else set()
-        group.agreed(lambda: _refuse_existing(out, known) if group.is_first else None)
+        group.by_first(lambda: _refuse_existing(out, known))
         start = group.agreed(
             lambda: _start(folder, recipe, out, strict=strict, tells=group.is_first)
         )
-        group.refuse_unlike(start.told())
-        saved, digest, train, validation = start.saved, start.digest, start.train, start.validation
+        group.refuse_unlike(start.told(recipe))
+        saved, train, validation = start.saved, start.train, start.validation
         batches = Batches(train, recipe, group)
         images = len(batches) * recipe.batches.people * recipe.batches.pictures
 
-        if group.is_first:
-            with room_for(out / RECIPE, out):
-                out.mkdir(parents=True, exist_ok=True)
-                (out / RECIPE).write_text(recipe.model_dump_json(indent=2) + "\n")
+        group.by_first(lambda: _begin(out, recipe))
 
         ending.enter_context(device.reproducible(recipe.threads, where))
         learner = Learner.fresh(recipe, where, group, len(train.people), len(batches))
@@ -96,18 +93,8 @@ def fit(
             group.agreed(partial(log.add, epoch, progress.seconds, columns))
             progress.epoch(epoch, columns, is_last=is_last)
             if is_last or epoch % recipe.checkpoint_every == 0:
-                reached = Checkpoint(
-                    recipe=recipe.model_dump_json(),
-                    version=metadata.version("mien"),
-                    data=str(folder.resolve()),
-                    data_digest=digest,
-                    train_people=list(train.people),
-                    validation_people=list(validation.people),
-                    epoch=epoch,
-                    log=log.rows,
-                    **learner.state_dict(),
-                )
-                group.agreed(partial(_save, reached, out, writes=group.is_first))
+                reached = start.reached(folder, recipe, learner, epoch, log.rows)
+                group.by_first(partial(reached.save, out))
     return out
 
 
@@ -116,19 +103,34 @@ class Start:
     """What a run begins with."""
 
     saved: Checkpoint | None
-    recipe: Recipe
     digest: str
     """Of the pictures."""
     train: Crops
     validation: Crops
 
-    def told(self) -> dict[str, object]:
+    def told(self, recipe: Recipe) -> dict[str, object]:
         """What has to be the same in every process, by name."""
         return {
-            "recipe": self.recipe.model_dump_json(),
+            "recipe": recipe.model_dump_json(),
             "set of pictures": self.digest[:12],
             "epoch": self.saved.epoch if self.saved else 0,
         }
+
+    def reached(
+        self, folder: Path, recipe: Recipe, learner: Learner, epoch: int, log: list[logs.Row]
+    ) -> Checkpoint:
+        """What is to be kept after a whole epoch."""
+        return Checkpoint(
+            recipe=recipe.model_dump_json(),
+            version=metadata.version("mien"),
+            data=str(folder.resolve()),
+            data_digest=self.digest,
+            train_people=list(self.train.people),
+            validation_people=list(self.validation.people),
+            epoch=epoch,
+            log=log,
+            **learner.state_dict(),
+        )
 
 
 def _start(folder: Path, recipe: Recipe, out: Path, *, strict: bool, tells: bool) -> Start:
@@ -137,12 +139,14 @@ def _start(folder: Path, recipe: Recipe, out: Path, *, strict: bool, tells: bool
     digest, train, validation = _read(folder, recipe, strict=strict, tells=tells)
     if saved:
         saved.refuse_other(recipe, folder, digest)
-    return Start(saved, recipe, digest, train, validation)
+    return Start(saved, digest, train, validation)
 
 
-def _save(reached: Checkpoint, out: Path, *, writes: bool) -> None:
-    if writes:
-        reached.save(out)
+def _begin(out: Path, recipe: Recipe) -> None:
+    """Make the folder of the run."""
+    with room_for(out / RECIPE, out):
+        out.mkdir(parents=True, exist_ok=True)
+        (out / RECIPE).write_text(recipe.model_dump_json(indent=2) + "\n")
 
 
 def _read(folder: Path, recipe: Recipe, *, strict: bool, tells: bool) -> tuple[str, Crops, Crops]:

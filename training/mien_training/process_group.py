@@ -95,6 +95,10 @@ class ProcessGroup:
             raise refusals[0]
         return done[0]
 
+    def by_first(self, work: Callable[[], object]) -> None:
+        """Do something in the first process only; what is refused there is refused in all."""
+        self.agreed(lambda: work() if self.is_first else None)
+
     def refuse_unlike(self, start: Mapping[str, object]) -> None:
         """Raises RunInvalid: the processes do not start from the same thing."""
         first, *others = self.parts(start)
