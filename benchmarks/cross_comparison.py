@@ -11,10 +11,10 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
+from machine import cpu, memory_mib
 
 from mien.matching.metrics import Comparisons, People, Vectors, cross_compare
 
@@ -73,7 +73,7 @@ def measure(way: str, pictures: int) -> Run:
         "comparisons": len(comparisons.genuine) + len(comparisons.impostor),
         "compare_seconds": compared - start,
         "rates_seconds": time.perf_counter() - compared,
-        "peak_mib": peak_mib(),
+        "peak_mib": memory_mib("VmHWM"),
         "eer": eer,
         "auc": auc,
     }
@@ -100,18 +100,6 @@ def naively(vectors: Vectors, people: People) -> Comparisons:
 
 def seconds(run: Run) -> float:
     return run["compare_seconds"] + run["rates_seconds"]
-
-
-def peak_mib() -> float:
-    """Of this program. resource.getrusage also counts the program that started this one."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
-    return int(peak) / 2**10
-
-
-def cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(line.split(": ", 1)[1] for line in lines if line.startswith("model name"))
 
 
 if __name__ == "__main__":

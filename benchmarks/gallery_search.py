@@ -26,6 +26,7 @@ from typing import Any, TypeAlias
 
 import faiss
 import numpy as np
+from machine import cpu, memory_mib
 
 from mien.gallery import index as index_module
 from mien.gallery.checksum import of_sample, of_subject
@@ -292,17 +293,6 @@ def timed(run: Callable[..., object], *arguments: object) -> float:
     start = time.perf_counter()
     run(*arguments)
     return time.perf_counter() - start
-
-
-def memory_mib(which: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (value,) = (line.split()[1] for line in lines if line.startswith(which + ":"))
-    return int(value) / 2**10
-
-
-def cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(line.split(": ", 1)[1] for line in lines if line.startswith("model name"))
 
 
 def load() -> float:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from machine import cpu
 
 from mien.gallery.galleries import Galleries
 from mien.gallery.records import Enrolment
@@ -127,11 +128,6 @@ def seconds(act: Callable[[], object]) -> float:
 
 def milliseconds(times: list[float]) -> float:
     return 1e3 * statistics.median(times)
-
-
-def cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(line.split(": ", 1)[1] for line in lines if line.startswith("model name"))
 
 
 if __name__ == "__main__":

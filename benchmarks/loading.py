@@ -9,11 +9,11 @@ import os
 import time
 from collections.abc import Iterator
 from itertools import cycle, islice
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+from machine import cpu
 
 from mien_training.batches import Batch, Batches
 from mien_training.config.recipe import Recipe
@@ -91,11 +91,6 @@ def result(
         "loading_alone_images_per_second": alone,
         "ratio": median(ratios),
     }
-
-
-def cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(line.split(": ", 1)[1] for line in lines if line.startswith("model name"))
 
 
 if __name__ == "__main__":

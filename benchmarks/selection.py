@@ -15,6 +15,7 @@ from statistics import median
 from typing import TypeAlias
 
 import torch
+from machine import cpu, memory_mib
 from pytorch_metric_learning import distances, losses, miners, reducers
 from torch import Tensor
 from torch.nn import functional as F
@@ -134,21 +135,9 @@ def batch_all_memory(pictures: int) -> float:
 def print_memory(pictures: int) -> None:
     """A step at a batch of four comes first, so that what torch loads once is not counted."""
     ours("batch_all", *batch(4, 2))()
-    before = peak_mib()
+    before = memory_mib("VmHWM")
     ours("batch_all", *batch(LARGE_BATCH, pictures))()
-    print(peak_mib() - before)
-
-
-def peak_mib() -> float:
-    """Of this program. resource.getrusage also counts the program that started this one."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
-    return int(peak) / 2**10
-
-
-def cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(line.split(": ", 1)[1] for line in lines if line.startswith("model name"))
+    print(memory_mib("VmHWM") - before)
 
 
 def result(

@@ -12,6 +12,7 @@ import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
 from mien.errors import BundleInvalid, DatasetInvalid
+from mien.files import staged
 from mien.matching.calibration import calibrate as measure
 from mien.matching.curve import Curve
 from mien.matching.metrics import Comparisons, Vectors, cross_compare
@@ -79,7 +80,7 @@ def export(
     people = _people(run, data or run.data)
     held_out = people.of(run.validation_people)
     draft = _draft(run, label)
-    with sealing.staged(out) as staging:
+    with staged(out) as staging:
         aside = staging.with_name(f"{staging.name}-float32")
         bundle = sealing.seal(draft, aside if int8 else staging)
         vectors, difference = _compared(bundle, run, held_out)

@@ -9,7 +9,6 @@
 An unknown or missing array is an error.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,14 +21,13 @@ from mien.errors import DatasetInvalid, ModelMismatch, OutputExists
 from mien.evaluation.destination import check_writable
 from mien.evaluation.listing import listing
 from mien.evaluation.samples import Failure, Samples
+from mien.files import replaced
 from mien.model.bundle import Bundle
+from mien.model.golden import UNIT_TOLERANCE
 
 SUFFIX = ".npz"
 REQUIRED = frozenset({"vectors", "people", "fingerprint"})
 OPTIONAL = frozenset({"names", "failures"})
-
-UNIT_TOLERANCE = 1e-3
-"""Largest difference of a vector's norm from 1; float32 rounding stays far below."""
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
@@ -59,12 +57,8 @@ def save(samples: Samples, fingerprint: str, path: Path) -> None:
     if samples.failures is not None:
         rows = [(failure.person, failure.name, failure.reason) for failure in samples.failures]
         arrays["failures"] = np.array(rows, dtype=np.str_).reshape(-1, 3)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with replaced(path) as file:
         np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def read(path: Path, bundle: Bundle) -> Samples:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import GalleryExists, GalleryNotFound, ModelMismatch, OutputExists, StoreInvalid
+from mien.files import sync
 from mien.gallery import integrity
 from mien.gallery.database import connect_reader, translated
 from mien.gallery.records import GalleryInfo, Stamp
@@ -62,7 +63,7 @@ def extract(whole: Path, gallery_id: str, target: Path, now: int) -> Stamp:
         try:
             stamp = _write(whole, gallery_id, part, now)
             os.replace(part, target)  # noqa: PTH105 - as below
-            _sync(target.parent)
+            sync(target.parent)
         finally:
             part.unlink(missing_ok=True)
     return stamp
@@ -93,7 +94,7 @@ def _write(whole: Path, gallery_id: str, part: Path, now: int) -> Stamp:
         )
         _stamp(connection, stamp)
         connection.execute("COMMIT")
-    _sync(part)
+    sync(part)
     return stamp
 
 
@@ -212,11 +213,3 @@ def _stamp(connection: sqlite3.Connection, stamp: Stamp) -> None:
             to_microseconds(stamp.taken),
         ),
     )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

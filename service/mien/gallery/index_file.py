@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 import numpy.typing as npt
 
+from mien.files import sync
 from mien.gallery.ivf import InvertedFile, ListOf
 from mien.gallery.nearest import Ints
 from mien.gallery.packed import Codes
@@ -170,7 +171,7 @@ def write(
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    _sync_names(path.parent)
+    sync(path.parent)
 
 
 def read(path: Path, stamp: Stamp) -> Saved:
@@ -213,7 +214,7 @@ def erase(path: Path, keys: Ints) -> None:
 def remove(path: Path) -> None:
     """Durably; does nothing if there is none. Raises OSError."""
     path.unlink(missing_ok=True)
-    _sync_names(path.parent)
+    sync(path.parent)
 
 
 def remove_strays(directory: Path, known: set[str]) -> None:
@@ -306,11 +307,3 @@ def _create(path: Path) -> int:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.fchmod(descriptor, 0o600)
     return descriptor
-
-
-def _sync_names(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

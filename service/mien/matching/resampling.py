@@ -111,8 +111,8 @@ def resample_rates(
             impostor[:, at] += impostor_weight(pairs, draws)
     impostor[:, 0] = _compared(draws, sizes) - impostor.sum(1)
     return ResampledRates(
-        fmr=_matching_share(impostor),
-        fnmr=1 - _matching_share(draws.T.astype(float) @ genuine),
+        fmr=matching_share(impostor),
+        fnmr=1 - matching_share(draws.T.astype(float) @ genuine),
         impostor_pairs=comb(len(sizes), 2),
         genuine_people=int((sizes > 1).sum()),
     )
@@ -183,8 +183,8 @@ def resample_pairs(
         _by_bin(numbered.of(kind), bin_of[kind], draws, bins) for kind in (same, ~same)
     )
     return ResampledRates(
-        fmr=_matching_share(impostor),
-        fnmr=1 - _matching_share(genuine),
+        fmr=matching_share(impostor),
+        fnmr=1 - matching_share(genuine),
         impostor_pairs=numbered.of(~same).distinct(),
         genuine_people=numbered.of(same).distinct(),
     )
@@ -206,8 +206,8 @@ def _looked_up(pairs: Pairs, draws: Draws) -> Totals:
     return total
 
 
-def _matching_share(totals: Totals) -> Rates:
+def matching_share(totals: Totals) -> Rates:
     """Totals by bin [resamples, T+1] to the share at or above each threshold [resamples, T]."""
     at_or_above = np.cumsum(totals[:, ::-1], axis=1)[:, ::-1]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # a resample may hold no such comparison
         return np.asarray(at_or_above[:, 1:] / at_or_above[:, :1])

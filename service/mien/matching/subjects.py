@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mien.matching.fusion import Rule, fuse
 from mien.matching.intervals import RateIntervals, interval, rate_intervals
 from mien.matching.metrics import Comparisons, People, Similarities, Vectors, cross_compare
-from mien.matching.resampling import draw
+from mien.matching.resampling import draw, matching_share
 
 GROUPS = 2
 """Subjects that one person gives at most, of other pictures each. More would cost time and tell
@@ -92,7 +92,7 @@ class Subjects:
             genuine[person] += table[person]
             table[person] = 0
             impostor += draws[:, [person]] * (draws @ table.astype(np.float32))
-        fmr, fnmr = _at_or_above(impostor), 1 - _at_or_above(draws @ genuine)
+        fmr, fnmr = matching_share(impostor), 1 - matching_share(draws @ genuine)
         return [
             RateIntervals(
                 threshold=float(threshold),
@@ -121,10 +121,3 @@ class Subjects:
 def _runs(owners: People) -> list[Indices]:
     """Rows of each person; `owners` ascend."""
     return np.split(np.arange(len(owners)), np.flatnonzero(np.diff(owners)) + 1)
-
-
-def _at_or_above(totals: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Totals by bin [resamples, T+1] to the share at or above each threshold [resamples, T]."""
-    above = np.cumsum(totals[:, ::-1], axis=1)[:, ::-1]
-    with np.errstate(invalid="ignore"):  # a resample may hold no such comparison
-        return np.asarray(above[:, 1:] / above[:, :1])

@@ -1,13 +1,9 @@
 """Making a bundle: a network that keeps the contract, sealed, and later calibrated."""
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mien.errors import OutputExists
+from mien.files import replaced, staged
 from mien.matching.calibration import Calibration
 from mien.model.bundle import Bundle, check_calibration, load
 from mien.model.embedder import Embedder
@@ -96,25 +92,6 @@ def calibrate(bundle: Bundle, calibration: Calibration, card: str) -> Bundle:
     return load(bundle.folder)
 
 
-@contextmanager
-def staged(folder: Path) -> Iterator[Path]:
-    """A path to make a folder at, which gets its name only when the block has ended well.
-
-    Raises OutputExists if there is something of that name.
-    """
-    if folder.exists():
-        raise OutputExists(f"{folder} exists already; choose another name or remove it")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sealing-") as temporary:
-        staging = Path(temporary) / folder.name
-        yield staging
-        staging.rename(folder)
-
-
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with replaced(path) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

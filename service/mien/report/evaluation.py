@@ -7,8 +7,8 @@ import numpy as np
 
 from mien.evaluation.contract import Report
 from mien.evaluation.summary import points, rate, span, target
+from mien.files import staged
 from mien.matching.metrics import Rates
-from mien.model.sealing import staged
 from mien.report import charts, rates
 from mien.report.page import render
 

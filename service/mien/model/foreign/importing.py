@@ -10,6 +10,7 @@ import numpy as np
 
 from mien.dataset import Person, read, scan
 from mien.errors import DatasetInvalid, InvalidRequest
+from mien.files import staged
 from mien.matching.calibration import Calibration
 from mien.matching.calibration import calibrate as measure
 from mien.model import sealing
@@ -62,7 +63,7 @@ def import_network(
     Raises OutputExists; InvalidRequest, what is left open and not proved by the folder;
     BundleInvalid, the network cannot be wrapped; DatasetInvalid.
     """
-    with sealing.staged(out) as staging:
+    with staged(out) as staging:
         foreign = networks.read(order.network, order.output)
         crop_size = order.stated.crop(foreign)
         people = _people(order.people)
