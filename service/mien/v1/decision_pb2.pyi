@@ -220,3 +220,48 @@ class AppliedDecision(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__samples_per_subject) -> _WhichOneofReturnType__samples_per_subject | None: ...
 
 Global___AppliedDecision: _TypeAlias = AppliedDecision  # noqa: Y015
+
+@_typing.final
+class Explanation(_message.Message):
+    """What an answer rests on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINNING_SAMPLE_ID_FIELD_NUMBER: _builtins.int
+    WINNING_SIMILARITY_FIELD_NUMBER: _builtins.int
+    NEAREST_OTHER_SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    ABOVE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    winning_sample_id: _builtins.str
+    """The enrolled sample that is most alike, if anybody enrolled was compared."""
+    winning_similarity: _builtins.float
+    """Similarity of that sample alone, before the subject's samples are fused."""
+    nearest_other_subject_id: _builtins.str
+    """The best subject other than the first; empty if there is none."""
+    margin: _builtins.float
+    """Similarity of the first less that of the nearest other. Absent if there is none."""
+    above_threshold: _builtins.float
+    """Similarity less threshold."""
+    def __init__(
+        self,
+        *,
+        winning_sample_id: _builtins.str = ...,
+        winning_similarity: _builtins.float | None = ...,
+        nearest_other_subject_id: _builtins.str = ...,
+        margin: _builtins.float | None = ...,
+        above_threshold: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_margin", b"_margin", "_winning_similarity", b"_winning_similarity", "margin", b"margin", "winning_similarity", b"winning_similarity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_margin", b"_margin", "_winning_similarity", b"_winning_similarity", "above_threshold", b"above_threshold", "margin", b"margin", "nearest_other_subject_id", b"nearest_other_subject_id", "winning_sample_id", b"winning_sample_id", "winning_similarity", b"winning_similarity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__margin: _TypeAlias = _typing.Literal["margin"]  # noqa: Y015
+    _WhichOneofArgType__margin: _TypeAlias = _typing.Literal["_margin", b"_margin"]  # noqa: Y015
+    _WhichOneofReturnType__winning_similarity: _TypeAlias = _typing.Literal["winning_similarity"]  # noqa: Y015
+    _WhichOneofArgType__winning_similarity: _TypeAlias = _typing.Literal["_winning_similarity", b"_winning_similarity"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__margin) -> _WhichOneofReturnType__margin | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__winning_similarity) -> _WhichOneofReturnType__winning_similarity | None: ...
+
+Global___Explanation: _TypeAlias = Explanation  # noqa: Y015

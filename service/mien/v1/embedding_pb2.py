@@ -27,7 +27,7 @@ from mien.v1 import probe_pb2 as mien_dot_v1_dot_probe__pb2
 from mien.v1 import reason_pb2 as mien_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17mien/v1/embedding.proto\x12\x07mien.v1\x1a\x16mien/v1/decision.proto\x1a\x13mien/v1/probe.proto\x1a\x14mien/v1/reason.proto\".\n\x0c\x45mbedRequest\x12\x1e\n\x06images\x18\x01 \x03(\x0b\x32\x0e.mien.v1.Image\"1\n\x08\x45mbedded\x12%\n\tembedding\x18\x01 \x01(\x0b\x32\x12.mien.v1.Embedding\">\n\tRejection\x12 \n\x07reasons\x18\x01 \x03(\x0e\x32\x0f.mien.v1.Reason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xc1\x01\n\rEmbedResponse\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.mien.v1.EmbedResponse.Item\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x1ai\n\x04Item\x12\r\n\x05index\x18\x01 \x01(\r\x12\x1f\n\x02ok\x18\x02 \x01(\x0b\x32\x11.mien.v1.EmbeddedH\x00\x12&\n\x08rejected\x18\x03 \x01(\x0b\x32\x12.mien.v1.RejectionH\x00\x42\t\n\x07outcome\"p\n\rVerifyRequest\x12\x19\n\x01\x61\x18\x01 \x01(\x0b\x32\x0e.mien.v1.Probe\x12\x19\n\x01\x62\x18\x02 \x01(\x0b\x32\x0e.mien.v1.Probe\x12)\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0b\x32\x17.mien.v1.DecisionPolicy\"\x84\x01\n\x0eVerifyResponse\x12\r\n\x05match\x18\x01 \x01(\x08\x12\x1d\n\x05score\x18\x02 \x01(\x0b\x32\x0e.mien.v1.Score\x12)\n\x07\x61pplied\x18\x03 \x01(\x0b\x32\x18.mien.v1.AppliedDecision\x12\x19\n\x11model_fingerprint\x18\x05 \x01(\t2\x85\x01\n\x10\x45mbeddingService\x12\x36\n\x05\x45mbed\x12\x15.mien.v1.EmbedRequest\x1a\x16.mien.v1.EmbedResponse\x12\x39\n\x06Verify\x12\x16.mien.v1.VerifyRequest\x1a\x17.mien.v1.VerifyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17mien/v1/embedding.proto\x12\x07mien.v1\x1a\x16mien/v1/decision.proto\x1a\x13mien/v1/probe.proto\x1a\x14mien/v1/reason.proto\"\\\n\x0c\x45mbedRequest\x12\x1e\n\x06images\x18\x01 \x03(\x0b\x32\x0e.mien.v1.Image\x12,\n\nmulti_face\x18\x02 \x01(\x0e\x32\x18.mien.v1.MultiFacePolicy\"|\n\x08\x45mbedded\x12%\n\tembedding\x18\x01 \x01(\x0b\x32\x12.mien.v1.Embedding\x12\x1e\n\x03\x62ox\x18\x02 \x01(\x0b\x32\x0c.mien.v1.BoxH\x00\x88\x01\x01\x12!\n\x07quality\x18\x03 \x01(\x0b\x32\x10.mien.v1.QualityB\x06\n\x04_box\">\n\tRejection\x12 \n\x07reasons\x18\x01 \x03(\x0e\x32\x0f.mien.v1.Reason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xc1\x01\n\rEmbedResponse\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.mien.v1.EmbedResponse.Item\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x1ai\n\x04Item\x12\r\n\x05index\x18\x01 \x01(\r\x12\x1f\n\x02ok\x18\x02 \x01(\x0b\x32\x11.mien.v1.EmbeddedH\x00\x12&\n\x08rejected\x18\x03 \x01(\x0b\x32\x12.mien.v1.RejectionH\x00\x42\t\n\x07outcome\"n\n\x12\x45mbedStreamRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x1d\n\x05image\x18\x02 \x01(\x0b\x32\x0e.mien.v1.Image\x12,\n\nmulti_face\x18\x03 \x01(\x0e\x32\x18.mien.v1.MultiFacePolicy\"v\n\x13\x45mbedStreamResponse\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x1f\n\x02ok\x18\x02 \x01(\x0b\x32\x11.mien.v1.EmbeddedH\x00\x12&\n\x08rejected\x18\x03 \x01(\x0b\x32\x12.mien.v1.RejectionH\x00\x42\t\n\x07outcome\"\xaf\x01\n\rVerifyRequest\x12\x19\n\x01\x61\x18\x01 \x01(\x0b\x32\x0e.mien.v1.Probe\x12\x19\n\x01\x62\x18\x02 \x01(\x0b\x32\x0e.mien.v1.Probe\x12)\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0b\x32\x17.mien.v1.DecisionPolicy\x12,\n\nmulti_face\x18\x04 \x01(\x0e\x32\x18.mien.v1.MultiFacePolicy\x12\x0f\n\x07\x65xplain\x18\x05 \x01(\x08\"\xd2\x01\n\x0eVerifyResponse\x12\r\n\x05match\x18\x01 \x01(\x08\x12\x1d\n\x05score\x18\x02 \x01(\x0b\x32\x0e.mien.v1.Score\x12)\n\x07\x61pplied\x18\x03 \x01(\x0b\x32\x18.mien.v1.AppliedDecision\x12!\n\x07quality\x18\x04 \x03(\x0b\x32\x10.mien.v1.Quality\x12\x19\n\x11model_fingerprint\x18\x05 \x01(\t\x12)\n\x0b\x65xplanation\x18\x06 \x01(\x0b\x32\x14.mien.v1.Explanation2\xd3\x01\n\x10\x45mbeddingService\x12\x36\n\x05\x45mbed\x12\x15.mien.v1.EmbedRequest\x1a\x16.mien.v1.EmbedResponse\x12L\n\x0b\x45mbedStream\x12\x1b.mien.v1.EmbedStreamRequest\x1a\x1c.mien.v1.EmbedStreamResponse(\x01\x30\x01\x12\x39\n\x06Verify\x12\x16.mien.v1.VerifyRequest\x1a\x17.mien.v1.VerifyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,19 +35,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mien.v1.embedding_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EMBEDREQUEST']._serialized_start=103
-  _globals['_EMBEDREQUEST']._serialized_end=149
-  _globals['_EMBEDDED']._serialized_start=151
-  _globals['_EMBEDDED']._serialized_end=200
-  _globals['_REJECTION']._serialized_start=202
-  _globals['_REJECTION']._serialized_end=264
-  _globals['_EMBEDRESPONSE']._serialized_start=267
-  _globals['_EMBEDRESPONSE']._serialized_end=460
-  _globals['_EMBEDRESPONSE_ITEM']._serialized_start=355
-  _globals['_EMBEDRESPONSE_ITEM']._serialized_end=460
-  _globals['_VERIFYREQUEST']._serialized_start=462
-  _globals['_VERIFYREQUEST']._serialized_end=574
-  _globals['_VERIFYRESPONSE']._serialized_start=577
-  _globals['_VERIFYRESPONSE']._serialized_end=709
-  _globals['_EMBEDDINGSERVICE']._serialized_start=712
-  _globals['_EMBEDDINGSERVICE']._serialized_end=845
+  _globals['_EMBEDREQUEST']._serialized_end=195
+  _globals['_EMBEDDED']._serialized_start=197
+  _globals['_EMBEDDED']._serialized_end=321
+  _globals['_REJECTION']._serialized_start=323
+  _globals['_REJECTION']._serialized_end=385
+  _globals['_EMBEDRESPONSE']._serialized_start=388
+  _globals['_EMBEDRESPONSE']._serialized_end=581
+  _globals['_EMBEDRESPONSE_ITEM']._serialized_start=476
+  _globals['_EMBEDRESPONSE_ITEM']._serialized_end=581
+  _globals['_EMBEDSTREAMREQUEST']._serialized_start=583
+  _globals['_EMBEDSTREAMREQUEST']._serialized_end=693
+  _globals['_EMBEDSTREAMRESPONSE']._serialized_start=695
+  _globals['_EMBEDSTREAMRESPONSE']._serialized_end=813
+  _globals['_VERIFYREQUEST']._serialized_start=816
+  _globals['_VERIFYREQUEST']._serialized_end=991
+  _globals['_VERIFYRESPONSE']._serialized_start=994
+  _globals['_VERIFYRESPONSE']._serialized_end=1204
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1207
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1418
 # @@protoc_insertion_point(module_scope)

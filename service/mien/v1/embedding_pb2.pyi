@@ -28,6 +28,9 @@ class EmbedRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     IMAGES_FIELD_NUMBER: _builtins.int
+    MULTI_FACE_FIELD_NUMBER: _builtins.int
+    multi_face: _probe_pb2.MultiFacePolicy.ValueType
+    """`REJECT` or `LARGEST`."""
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[_probe_pb2.Image]:
         """1 to 64 pictures."""
@@ -36,10 +39,11 @@ class EmbedRequest(_message.Message):
         self,
         *,
         images: _abc.Iterable[_probe_pb2.Image] | None = ...,
+        multi_face: _probe_pb2.MultiFacePolicy.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "multi_face", b"multi_face"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -52,20 +56,34 @@ class Embedded(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EMBEDDING_FIELD_NUMBER: _builtins.int
+    BOX_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def embedding(self) -> _probe_pb2.Embedding:
         """The vector."""
+
+    @_builtins.property
+    def box(self) -> _probe_pb2.Box:
+        """Where the face was found; absent if the picture is the crop."""
+
+    @_builtins.property
+    def quality(self) -> _probe_pb2.Quality:
+        """How good the picture is."""
 
     def __init__(
         self,
         *,
         embedding: _probe_pb2.Embedding | None = ...,
+        box: _probe_pb2.Box | None = ...,
+        quality: _probe_pb2.Quality | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_box", b"_box", "box", b"box", "embedding", b"embedding", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box", b"_box", "box", b"box", "embedding", b"embedding", "quality", b"quality"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__box: _TypeAlias = _typing.Literal["box"]  # noqa: Y015
+    _WhichOneofArgType__box: _TypeAlias = _typing.Literal["_box", b"_box"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__box) -> _WhichOneofReturnType__box | None: ...
 
 Global___Embedded: _TypeAlias = Embedded  # noqa: Y015
 
@@ -160,6 +178,74 @@ class EmbedResponse(_message.Message):
 Global___EmbedResponse: _TypeAlias = EmbedResponse  # noqa: Y015
 
 @_typing.final
+class EmbedStreamRequest(_message.Message):
+    """One picture of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    MULTI_FACE_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """Comes back with the outcome; at most 128 bytes."""
+    multi_face: _probe_pb2.MultiFacePolicy.ValueType
+    """`REJECT` or `LARGEST`."""
+    @_builtins.property
+    def image(self) -> _probe_pb2.Image:
+        """The picture."""
+
+    def __init__(
+        self,
+        *,
+        tag: _builtins.str = ...,
+        image: _probe_pb2.Image | None = ...,
+        multi_face: _probe_pb2.MultiFacePolicy.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "multi_face", b"multi_face", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmbedStreamRequest: _TypeAlias = EmbedStreamRequest  # noqa: Y015
+
+@_typing.final
+class EmbedStreamResponse(_message.Message):
+    """The outcome of one picture of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    OK_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """As it was sent."""
+    @_builtins.property
+    def ok(self) -> Global___Embedded:
+        """It was embedded."""
+
+    @_builtins.property
+    def rejected(self) -> Global___Rejection:
+        """It was refused."""
+
+    def __init__(
+        self,
+        *,
+        tag: _builtins.str = ...,
+        ok: Global___Embedded | None = ...,
+        rejected: Global___Rejection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ok", b"ok", "outcome", b"outcome", "rejected", b"rejected"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ok", b"ok", "outcome", b"outcome", "rejected", b"rejected", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["ok", "rejected"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___EmbedStreamResponse: _TypeAlias = EmbedStreamResponse  # noqa: Y015
+
+@_typing.final
 class VerifyRequest(_message.Message):
     """Two probes to compare."""
 
@@ -168,6 +254,12 @@ class VerifyRequest(_message.Message):
     A_FIELD_NUMBER: _builtins.int
     B_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    MULTI_FACE_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
+    multi_face: _probe_pb2.MultiFacePolicy.ValueType
+    """`REJECT` or `LARGEST`."""
+    explain: _builtins.bool
+    """Tell what the answer rests on."""
     @_builtins.property
     def a(self) -> _probe_pb2.Probe:
         """One of the two."""
@@ -186,10 +278,12 @@ class VerifyRequest(_message.Message):
         a: _probe_pb2.Probe | None = ...,
         b: _probe_pb2.Probe | None = ...,
         decision: _decision_pb2.DecisionPolicy | None = ...,
+        multi_face: _probe_pb2.MultiFacePolicy.ValueType = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "b", b"b", "decision", b"decision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "b", b"b", "decision", b"decision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "b", b"b", "decision", b"decision", "explain", b"explain", "multi_face", b"multi_face"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -204,7 +298,9 @@ class VerifyResponse(_message.Message):
     MATCH_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     APPLIED_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     match: _builtins.bool
     """Similarity is at or above the threshold."""
     model_fingerprint: _builtins.str
@@ -217,17 +313,27 @@ class VerifyResponse(_message.Message):
     def applied(self) -> _decision_pb2.AppliedDecision:
         """What was decided by."""
 
+    @_builtins.property
+    def quality(self) -> _containers.RepeatedCompositeFieldContainer[_probe_pb2.Quality]:
+        """Of `a` and of `b`, in this order: how good the pictures are; empty for a side that is no picture."""
+
+    @_builtins.property
+    def explanation(self) -> _decision_pb2.Explanation:
+        """Only if it was asked for."""
+
     def __init__(
         self,
         *,
         match: _builtins.bool = ...,
         score: _decision_pb2.Score | None = ...,
         applied: _decision_pb2.AppliedDecision | None = ...,
+        quality: _abc.Iterable[_probe_pb2.Quality] | None = ...,
         model_fingerprint: _builtins.str = ...,
+        explanation: _decision_pb2.Explanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "score", b"score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "explanation", b"explanation", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "match", b"match", "model_fingerprint", b"model_fingerprint", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "explanation", b"explanation", "match", b"match", "model_fingerprint", b"model_fingerprint", "quality", b"quality", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,11 @@ class EmbeddingServiceStub:
                 request_serializer=mien_dot_v1_dot_embedding__pb2.EmbedRequest.SerializeToString,
                 response_deserializer=mien_dot_v1_dot_embedding__pb2.EmbedResponse.FromString,
                 _registered_method=True)
+        self.EmbedStream = channel.stream_stream(
+                '/mien.v1.EmbeddingService/EmbedStream',
+                request_serializer=mien_dot_v1_dot_embedding__pb2.EmbedStreamRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_embedding__pb2.EmbedStreamResponse.FromString,
+                _registered_method=True)
         self.Verify = channel.unary_unary(
                 '/mien.v1.EmbeddingService/Verify',
                 request_serializer=mien_dot_v1_dot_embedding__pb2.VerifyRequest.SerializeToString,
@@ -53,6 +58,14 @@ class EmbeddingServiceServicer:
 
     def Embed(self, request, context):
         """Pictures to vectors; each picture has its own outcome.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EmbedStream(self, request_iterator, context):
+        """The same, a picture at a time, for as many as there are. Outcomes come as they are ready, not in the order of the
+        requests, and carry their tags. The server reads no further than it can embed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +85,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.Embed,
                     request_deserializer=mien_dot_v1_dot_embedding__pb2.EmbedRequest.FromString,
                     response_serializer=mien_dot_v1_dot_embedding__pb2.EmbedResponse.SerializeToString,
+            ),
+            'EmbedStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.EmbedStream,
+                    request_deserializer=mien_dot_v1_dot_embedding__pb2.EmbedStreamRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_embedding__pb2.EmbedStreamResponse.SerializeToString,
             ),
             'Verify': grpc.unary_unary_rpc_method_handler(
                     servicer.Verify,
@@ -107,6 +125,33 @@ class EmbeddingService:
             '/mien.v1.EmbeddingService/Embed',
             mien_dot_v1_dot_embedding__pb2.EmbedRequest.SerializeToString,
             mien_dot_v1_dot_embedding__pb2.EmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EmbedStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/mien.v1.EmbeddingService/EmbedStream',
+            mien_dot_v1_dot_embedding__pb2.EmbedStreamRequest.SerializeToString,
+            mien_dot_v1_dot_embedding__pb2.EmbedStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

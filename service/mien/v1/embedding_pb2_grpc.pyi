@@ -35,6 +35,10 @@ class EmbeddingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EmbeddingServiceAsyncStub: ...
     Embed: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.EmbedRequest, _embedding_pb2.EmbedResponse]
     """Pictures to vectors; each picture has its own outcome."""
+    EmbedStream: _grpc.StreamStreamMultiCallable[_embedding_pb2.EmbedStreamRequest, _embedding_pb2.EmbedStreamResponse]
+    """The same, a picture at a time, for as many as there are. Outcomes come as they are ready, not in the order of the
+    requests, and carry their tags. The server reads no further than it can embed.
+    """
     Verify: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.VerifyRequest, _embedding_pb2.VerifyResponse]
     """Are these two the same?"""
 
@@ -45,6 +49,10 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Embed: _aio.UnaryUnaryMultiCallable[_embedding_pb2.EmbedRequest, _embedding_pb2.EmbedResponse]  # type: ignore[assignment]
     """Pictures to vectors; each picture has its own outcome."""
+    EmbedStream: _aio.StreamStreamMultiCallable[_embedding_pb2.EmbedStreamRequest, _embedding_pb2.EmbedStreamResponse]  # type: ignore[assignment]
+    """The same, a picture at a time, for as many as there are. Outcomes come as they are ready, not in the order of the
+    requests, and carry their tags. The server reads no further than it can embed.
+    """
     Verify: _aio.UnaryUnaryMultiCallable[_embedding_pb2.VerifyRequest, _embedding_pb2.VerifyResponse]  # type: ignore[assignment]
     """Are these two the same?"""
 
@@ -58,6 +66,16 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_pb2.EmbedResponse, _abc.Awaitable[_embedding_pb2.EmbedResponse]]:
         """Pictures to vectors; each picture has its own outcome."""
+
+    @_abc_1.abstractmethod
+    def EmbedStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_embedding_pb2.EmbedStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_embedding_pb2.EmbedStreamResponse], _abc.AsyncIterator[_embedding_pb2.EmbedStreamResponse]]:
+        """The same, a picture at a time, for as many as there are. Outcomes come as they are ready, not in the order of the
+        requests, and carry their tags. The server reads no further than it can embed.
+        """
 
     @_abc_1.abstractmethod
     def Verify(

@@ -22,39 +22,97 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from mien.v1 import embedding_pb2 as mien_dot_v1_dot_embedding__pb2
+from mien.v1 import match_pb2 as mien_dot_v1_dot_match__pb2
 from mien.v1 import probe_pb2 as mien_dot_v1_dot_probe__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15mien/v1/gallery.proto\x12\x07mien.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13mien/v1/probe.proto\"\xab\x01\n\x07Gallery\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x0b\n\x03\x64im\x18\x03 \x01(\r\x12\x10\n\x08subjects\x18\x04 \x01(\x04\x12\x0f\n\x07samples\x18\x05 \x01(\x04\x12\x10\n\x08revision\x18\x06 \x01(\x04\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"*\n\x14\x43reateGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\"\'\n\x11GetGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\"=\n\x14ListGalleriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"U\n\x15ListGalleriesResponse\x12#\n\tgalleries\x18\x01 \x03(\x0b\x32\x10.mien.v1.Gallery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"*\n\x14\x44\x65leteGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\":\n\rDeleteReceipt\x12\x17\n\x0fsamples_deleted\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\x04\"d\n\x06Sample\x12\x11\n\tsample_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x91\x01\n\x13\x45nrollSampleRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x1f\n\x05image\x18\x03 \x01(\x0b\x32\x0e.mien.v1.ImageH\x00\x12\'\n\tembedding\x18\x04 \x01(\x0b\x32\x12.mien.v1.EmbeddingH\x00\x42\x08\n\x06source\"b\n\x14\x45nrollSampleResponse\x12\x1f\n\x06sample\x18\x01 \x01(\x0b\x32\x0f.mien.v1.Sample\x12\x17\n\x0f\x61lready_existed\x18\x03 \x01(\x08\x12\x10\n\x08revision\x18\x04 \x01(\x04\">\n\x14\x44\x65leteSubjectRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t2\xbb\x03\n\x0eGalleryService\x12@\n\rCreateGallery\x12\x1d.mien.v1.CreateGalleryRequest\x1a\x10.mien.v1.Gallery\x12:\n\nGetGallery\x12\x1a.mien.v1.GetGalleryRequest\x1a\x10.mien.v1.Gallery\x12N\n\rListGalleries\x12\x1d.mien.v1.ListGalleriesRequest\x1a\x1e.mien.v1.ListGalleriesResponse\x12\x46\n\rDeleteGallery\x12\x1d.mien.v1.DeleteGalleryRequest\x1a\x16.mien.v1.DeleteReceipt\x12K\n\x0c\x45nrollSample\x12\x1c.mien.v1.EnrollSampleRequest\x1a\x1d.mien.v1.EnrollSampleResponse\x12\x46\n\rDeleteSubject\x12\x1d.mien.v1.DeleteSubjectRequest\x1a\x16.mien.v1.DeleteReceiptb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15mien/v1/gallery.proto\x12\x07mien.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17mien/v1/embedding.proto\x1a\x13mien/v1/match.proto\x1a\x13mien/v1/probe.proto\"\xaf\x02\n\x07Gallery\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x0b\n\x03\x64im\x18\x03 \x01(\r\x12\x10\n\x08subjects\x18\x04 \x01(\x04\x12\x0f\n\x07samples\x18\x05 \x01(\x04\x12\x10\n\x08revision\x18\x06 \x01(\x04\x12%\n\tretention\x18\x08 \x01(\x0b\x32\x12.mien.v1.Retention\x12,\n\x06labels\x18\t \x03(\x0b\x32\x1c.mien.v1.Gallery.LabelsEntry\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"l\n\tRetention\x12*\n\x07max_age\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10since_last_match\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xcf\x01\n\x14\x43reateGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x39\n\x06labels\x18\x02 \x03(\x0b\x32).mien.v1.CreateGalleryRequest.LabelsEntry\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12%\n\tretention\x18\x04 \x01(\x0b\x32\x12.mien.v1.Retention\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"~\n\x14UpdateGalleryRequest\x12!\n\x07gallery\x18\x01 \x01(\x0b\x32\x10.mien.v1.Gallery\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\'\n\x11GetGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\"=\n\x14ListGalleriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"U\n\x15ListGalleriesResponse\x12#\n\tgalleries\x18\x01 \x03(\x0b\x32\x10.mien.v1.Gallery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x14\x44\x65leteGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"M\n\rDeleteReceipt\x12\x17\n\x0fsamples_deleted\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x11\n\tnot_found\x18\x06 \x03(\t\"\xc8\x01\n\x06Sample\x12\x11\n\tsample_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12!\n\x07quality\x18\x04 \x01(\x0b\x32\x10.mien.v1.Quality\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xde\x02\n\x07Subject\x12\x12\n\nsubject_id\x18\x01 \x01(\t\x12 \n\x07samples\x18\x02 \x03(\x0b\x32\x0f.mien.v1.Sample\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_match_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x06labels\x18\x08 \x03(\x0b\x32\x1c.mien.v1.Subject.LabelsEntry\x12\x13\n\x0b\x63onsent_ref\x18\t \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x89\x04\n\x13\x45nrollSampleRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x1f\n\x05image\x18\x03 \x01(\x0b\x32\x0e.mien.v1.ImageH\x00\x12\'\n\tembedding\x18\x04 \x01(\x0b\x32\x12.mien.v1.EmbeddingH\x00\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\x12,\n\nduplicates\x18\x07 \x01(\x0e\x32\x18.mien.v1.DuplicatePolicy\x12\x38\n\x06labels\x18\x08 \x03(\x0b\x32(.mien.v1.EnrollSampleRequest.LabelsEntry\x12\x13\n\x0b\x63onsent_ref\x18\t \x01(\t\x12/\n\x0b\x65xpire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x64isplay_name\x18\x0b \x01(\t\x12\x13\n\x0bsource_name\x18\x0c \x01(\t\x12,\n\nmulti_face\x18\r \x01(\x0e\x32\x18.mien.v1.MultiFacePolicy\x12\x15\n\rduplicate_fmr\x18\x0e \x01(\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06source\"\xb3\x01\n\x14\x45nrollSampleResponse\x12\x1f\n\x06sample\x18\x01 \x01(\x0b\x32\x0f.mien.v1.Sample\x12$\n\x08rejected\x18\x02 \x01(\x0b\x32\x12.mien.v1.Rejection\x12\x17\n\x0f\x61lready_existed\x18\x03 \x01(\x08\x12\x10\n\x08revision\x18\x04 \x01(\x04\x12)\n\rnear_subjects\x18\x05 \x03(\x0b\x32\x12.mien.v1.Candidate\"M\n\x12\x45nrollBatchRequest\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12*\n\x04item\x18\x02 \x01(\x0b\x32\x1c.mien.v1.EnrollSampleRequest\"p\n\x13\x45nrollBatchResponse\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12/\n\x08response\x18\x02 \x01(\x0b\x32\x1d.mien.v1.EnrollSampleResponse\x12\x1b\n\x13\x64urable_through_seq\x18\x03 \x01(\x04\";\n\x11GetSubjectRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\"\xc9\x01\n\x13ListSubjectsRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x43\n\x0clabel_filter\x18\x04 \x03(\x0b\x32-.mien.v1.ListSubjectsRequest.LabelFilterEntry\x1a\x32\n\x10LabelFilterEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"S\n\x14ListSubjectsResponse\x12\"\n\x08subjects\x18\x01 \x03(\x0b\x32\x10.mien.v1.Subject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x92\x01\n\x14UpdateSubjectRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12!\n\x07subject\x18\x02 \x01(\x0b\x32\x10.mien.v1.Subject\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"L\n\x15UpdateSubjectResponse\x12!\n\x07subject\x18\x01 \x01(\x0b\x32\x10.mien.v1.Subject\x12\x10\n\x08revision\x18\x02 \x01(\x04\"q\n\x14MergeSubjectsRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x17\n\x0finto_subject_id\x18\x02 \x01(\t\x12\x18\n\x10\x66rom_subject_ids\x18\x03 \x03(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"L\n\x15MergeSubjectsResponse\x12!\n\x07subject\x18\x01 \x01(\x0b\x32\x10.mien.v1.Subject\x12\x10\n\x08revision\x18\x02 \x01(\x04\"R\n\x14\x44\x65leteSamplesRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\nsample_ids\x18\x02 \x03(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"i\n\x14\x44\x65leteSubjectRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rallow_missing\x18\x04 \x01(\x08\"Z\n\x14\x45xportSubjectRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x1a\n\x12include_embeddings\x18\x03 \x01(\x08\"W\n\x0bLedgerEntry\x12\x0e\n\x06method\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61nswer\x18\x03 \x01(\t\"\xaf\x01\n\rSubjectExport\x12!\n\x07subject\x18\x01 \x01(\x0b\x32\x10.mien.v1.Subject\x12&\n\nembeddings\x18\x02 \x03(\x0b\x32\x12.mien.v1.Embedding\x12$\n\x06ledger\x18\x03 \x03(\x0b\x32\x14.mien.v1.LedgerEntry\x12\x12\n\ngallery_id\x18\x04 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x05 \x01(\t*\xac\x01\n\x0f\x44uplicatePolicy\x12 \n\x1c\x44UPLICATE_POLICY_UNSPECIFIED\x10\x00\x12#\n\x1f\x44UPLICATE_POLICY_SKIP_IDENTICAL\x10\x01\x12\'\n#DUPLICATE_POLICY_WARN_OTHER_SUBJECT\x10\x02\x12)\n%DUPLICATE_POLICY_REJECT_OTHER_SUBJECT\x10\x03\x32\x84\x08\n\x0eGalleryService\x12@\n\rCreateGallery\x12\x1d.mien.v1.CreateGalleryRequest\x1a\x10.mien.v1.Gallery\x12:\n\nGetGallery\x12\x1a.mien.v1.GetGalleryRequest\x1a\x10.mien.v1.Gallery\x12N\n\rListGalleries\x12\x1d.mien.v1.ListGalleriesRequest\x1a\x1e.mien.v1.ListGalleriesResponse\x12@\n\rUpdateGallery\x12\x1d.mien.v1.UpdateGalleryRequest\x1a\x10.mien.v1.Gallery\x12\x46\n\rDeleteGallery\x12\x1d.mien.v1.DeleteGalleryRequest\x1a\x16.mien.v1.DeleteReceipt\x12K\n\x0c\x45nrollSample\x12\x1c.mien.v1.EnrollSampleRequest\x1a\x1d.mien.v1.EnrollSampleResponse\x12L\n\x0b\x45nrollBatch\x12\x1b.mien.v1.EnrollBatchRequest\x1a\x1c.mien.v1.EnrollBatchResponse(\x01\x30\x01\x12:\n\nGetSubject\x12\x1a.mien.v1.GetSubjectRequest\x1a\x10.mien.v1.Subject\x12K\n\x0cListSubjects\x12\x1c.mien.v1.ListSubjectsRequest\x1a\x1d.mien.v1.ListSubjectsResponse\x12N\n\rUpdateSubject\x12\x1d.mien.v1.UpdateSubjectRequest\x1a\x1e.mien.v1.UpdateSubjectResponse\x12N\n\rMergeSubjects\x12\x1d.mien.v1.MergeSubjectsRequest\x1a\x1e.mien.v1.MergeSubjectsResponse\x12\x46\n\rDeleteSamples\x12\x1d.mien.v1.DeleteSamplesRequest\x1a\x16.mien.v1.DeleteReceipt\x12\x46\n\rDeleteSubject\x12\x1d.mien.v1.DeleteSubjectRequest\x1a\x16.mien.v1.DeleteReceipt\x12\x46\n\rExportSubject\x12\x1d.mien.v1.ExportSubjectRequest\x1a\x16.mien.v1.SubjectExportb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mien.v1.gallery_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GALLERY']._serialized_start=89
-  _globals['_GALLERY']._serialized_end=260
-  _globals['_CREATEGALLERYREQUEST']._serialized_start=262
-  _globals['_CREATEGALLERYREQUEST']._serialized_end=304
-  _globals['_GETGALLERYREQUEST']._serialized_start=306
-  _globals['_GETGALLERYREQUEST']._serialized_end=345
-  _globals['_LISTGALLERIESREQUEST']._serialized_start=347
-  _globals['_LISTGALLERIESREQUEST']._serialized_end=408
-  _globals['_LISTGALLERIESRESPONSE']._serialized_start=410
-  _globals['_LISTGALLERIESRESPONSE']._serialized_end=495
-  _globals['_DELETEGALLERYREQUEST']._serialized_start=497
-  _globals['_DELETEGALLERYREQUEST']._serialized_end=539
-  _globals['_DELETERECEIPT']._serialized_start=541
-  _globals['_DELETERECEIPT']._serialized_end=599
-  _globals['_SAMPLE']._serialized_start=601
-  _globals['_SAMPLE']._serialized_end=701
-  _globals['_ENROLLSAMPLEREQUEST']._serialized_start=704
-  _globals['_ENROLLSAMPLEREQUEST']._serialized_end=849
-  _globals['_ENROLLSAMPLERESPONSE']._serialized_start=851
-  _globals['_ENROLLSAMPLERESPONSE']._serialized_end=949
-  _globals['_DELETESUBJECTREQUEST']._serialized_start=951
-  _globals['_DELETESUBJECTREQUEST']._serialized_end=1013
-  _globals['_GALLERYSERVICE']._serialized_start=1016
-  _globals['_GALLERYSERVICE']._serialized_end=1459
+  _globals['_GALLERY_LABELSENTRY']._loaded_options = None
+  _globals['_GALLERY_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_CREATEGALLERYREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_CREATEGALLERYREQUEST_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_SUBJECT_LABELSENTRY']._loaded_options = None
+  _globals['_SUBJECT_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_ENROLLSAMPLEREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_ENROLLSAMPLEREQUEST_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_LISTSUBJECTSREQUEST_LABELFILTERENTRY']._loaded_options = None
+  _globals['_LISTSUBJECTSREQUEST_LABELFILTERENTRY']._serialized_options = b'8\001'
+  _globals['_DUPLICATEPOLICY']._serialized_start=4064
+  _globals['_DUPLICATEPOLICY']._serialized_end=4236
+  _globals['_GALLERY']._serialized_start=201
+  _globals['_GALLERY']._serialized_end=504
+  _globals['_GALLERY_LABELSENTRY']._serialized_start=459
+  _globals['_GALLERY_LABELSENTRY']._serialized_end=504
+  _globals['_RETENTION']._serialized_start=506
+  _globals['_RETENTION']._serialized_end=614
+  _globals['_CREATEGALLERYREQUEST']._serialized_start=617
+  _globals['_CREATEGALLERYREQUEST']._serialized_end=824
+  _globals['_CREATEGALLERYREQUEST_LABELSENTRY']._serialized_start=459
+  _globals['_CREATEGALLERYREQUEST_LABELSENTRY']._serialized_end=504
+  _globals['_UPDATEGALLERYREQUEST']._serialized_start=826
+  _globals['_UPDATEGALLERYREQUEST']._serialized_end=952
+  _globals['_GETGALLERYREQUEST']._serialized_start=954
+  _globals['_GETGALLERYREQUEST']._serialized_end=993
+  _globals['_LISTGALLERIESREQUEST']._serialized_start=995
+  _globals['_LISTGALLERIESREQUEST']._serialized_end=1056
+  _globals['_LISTGALLERIESRESPONSE']._serialized_start=1058
+  _globals['_LISTGALLERIESRESPONSE']._serialized_end=1143
+  _globals['_DELETEGALLERYREQUEST']._serialized_start=1145
+  _globals['_DELETEGALLERYREQUEST']._serialized_end=1207
+  _globals['_DELETERECEIPT']._serialized_start=1209
+  _globals['_DELETERECEIPT']._serialized_end=1286
+  _globals['_SAMPLE']._serialized_start=1289
+  _globals['_SAMPLE']._serialized_end=1489
+  _globals['_SUBJECT']._serialized_start=1492
+  _globals['_SUBJECT']._serialized_end=1842
+  _globals['_SUBJECT_LABELSENTRY']._serialized_start=459
+  _globals['_SUBJECT_LABELSENTRY']._serialized_end=504
+  _globals['_ENROLLSAMPLEREQUEST']._serialized_start=1845
+  _globals['_ENROLLSAMPLEREQUEST']._serialized_end=2366
+  _globals['_ENROLLSAMPLEREQUEST_LABELSENTRY']._serialized_start=459
+  _globals['_ENROLLSAMPLEREQUEST_LABELSENTRY']._serialized_end=504
+  _globals['_ENROLLSAMPLERESPONSE']._serialized_start=2369
+  _globals['_ENROLLSAMPLERESPONSE']._serialized_end=2548
+  _globals['_ENROLLBATCHREQUEST']._serialized_start=2550
+  _globals['_ENROLLBATCHREQUEST']._serialized_end=2627
+  _globals['_ENROLLBATCHRESPONSE']._serialized_start=2629
+  _globals['_ENROLLBATCHRESPONSE']._serialized_end=2741
+  _globals['_GETSUBJECTREQUEST']._serialized_start=2743
+  _globals['_GETSUBJECTREQUEST']._serialized_end=2802
+  _globals['_LISTSUBJECTSREQUEST']._serialized_start=2805
+  _globals['_LISTSUBJECTSREQUEST']._serialized_end=3006
+  _globals['_LISTSUBJECTSREQUEST_LABELFILTERENTRY']._serialized_start=2956
+  _globals['_LISTSUBJECTSREQUEST_LABELFILTERENTRY']._serialized_end=3006
+  _globals['_LISTSUBJECTSRESPONSE']._serialized_start=3008
+  _globals['_LISTSUBJECTSRESPONSE']._serialized_end=3091
+  _globals['_UPDATESUBJECTREQUEST']._serialized_start=3094
+  _globals['_UPDATESUBJECTREQUEST']._serialized_end=3240
+  _globals['_UPDATESUBJECTRESPONSE']._serialized_start=3242
+  _globals['_UPDATESUBJECTRESPONSE']._serialized_end=3318
+  _globals['_MERGESUBJECTSREQUEST']._serialized_start=3320
+  _globals['_MERGESUBJECTSREQUEST']._serialized_end=3433
+  _globals['_MERGESUBJECTSRESPONSE']._serialized_start=3435
+  _globals['_MERGESUBJECTSRESPONSE']._serialized_end=3511
+  _globals['_DELETESAMPLESREQUEST']._serialized_start=3513
+  _globals['_DELETESAMPLESREQUEST']._serialized_end=3595
+  _globals['_DELETESUBJECTREQUEST']._serialized_start=3597
+  _globals['_DELETESUBJECTREQUEST']._serialized_end=3702
+  _globals['_EXPORTSUBJECTREQUEST']._serialized_start=3704
+  _globals['_EXPORTSUBJECTREQUEST']._serialized_end=3794
+  _globals['_LEDGERENTRY']._serialized_start=3796
+  _globals['_LEDGERENTRY']._serialized_end=3883
+  _globals['_SUBJECTEXPORT']._serialized_start=3886
+  _globals['_SUBJECTEXPORT']._serialized_end=4061
+  _globals['_GALLERYSERVICE']._serialized_start=4239
+  _globals['_GALLERYSERVICE']._serialized_end=5267
 # @@protoc_insertion_point(module_scope)

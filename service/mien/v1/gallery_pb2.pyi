@@ -5,9 +5,14 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from mien.v1 import embedding_pb2 as _embedding_pb2
+from mien.v1 import match_pb2 as _match_pb2
 from mien.v1 import probe_pb2 as _probe_pb2
 import builtins as _builtins
 import sys
@@ -20,11 +25,59 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _DuplicatePolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DuplicatePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DuplicatePolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DUPLICATE_POLICY_UNSPECIFIED: _DuplicatePolicy.ValueType  # 0
+    """`WARN_OTHER_SUBJECT`."""
+    DUPLICATE_POLICY_SKIP_IDENTICAL: _DuplicatePolicy.ValueType  # 1
+    """Content that the subject has already changes nothing; nobody else is looked at."""
+    DUPLICATE_POLICY_WARN_OTHER_SUBJECT: _DuplicatePolicy.ValueType  # 2
+    """The same, and subjects that are too alike are named in the answer."""
+    DUPLICATE_POLICY_REJECT_OTHER_SUBJECT: _DuplicatePolicy.ValueType  # 3
+    """The same, and a sample too alike to another subject is refused."""
+
+class DuplicatePolicy(_DuplicatePolicy, metaclass=_DuplicatePolicyEnumTypeWrapper):
+    """What to do with content or with a face that is known under another subject."""
+
+DUPLICATE_POLICY_UNSPECIFIED: DuplicatePolicy.ValueType  # 0
+"""`WARN_OTHER_SUBJECT`."""
+DUPLICATE_POLICY_SKIP_IDENTICAL: DuplicatePolicy.ValueType  # 1
+"""Content that the subject has already changes nothing; nobody else is looked at."""
+DUPLICATE_POLICY_WARN_OTHER_SUBJECT: DuplicatePolicy.ValueType  # 2
+"""The same, and subjects that are too alike are named in the answer."""
+DUPLICATE_POLICY_REJECT_OTHER_SUBJECT: DuplicatePolicy.ValueType  # 3
+"""The same, and a sample too alike to another subject is refused."""
+Global___DuplicatePolicy: _TypeAlias = DuplicatePolicy  # noqa: Y015
+
 @_typing.final
 class Gallery(_message.Message):
     """A set of enrolled subjects, all embedded by one model."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     GALLERY_ID_FIELD_NUMBER: _builtins.int
     MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
@@ -32,6 +85,8 @@ class Gallery(_message.Message):
     SUBJECTS_FIELD_NUMBER: _builtins.int
     SAMPLES_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     gallery_id: _builtins.str
     """^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"""
@@ -46,6 +101,14 @@ class Gallery(_message.Message):
     revision: _builtins.int
     """Grows by one with each change."""
     @_builtins.property
+    def retention(self) -> Global___Retention:
+        """How long it keeps people."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What it is labelled with."""
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
 
@@ -58,15 +121,47 @@ class Gallery(_message.Message):
         subjects: _builtins.int = ...,
         samples: _builtins.int = ...,
         revision: _builtins.int = ...,
+        retention: Global___Retention | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "retention", b"retention"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "dim", b"dim", "gallery_id", b"gallery_id", "model_fingerprint", b"model_fingerprint", "revision", b"revision", "samples", b"samples", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "dim", b"dim", "gallery_id", b"gallery_id", "labels", b"labels", "model_fingerprint", b"model_fingerprint", "retention", b"retention", "revision", b"revision", "samples", b"samples", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Gallery: _TypeAlias = Gallery  # noqa: Y015
+
+@_typing.final
+class Retention(_message.Message):
+    """How long people are kept; what is absent is for ever."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_AGE_FIELD_NUMBER: _builtins.int
+    SINCE_LAST_MATCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def max_age(self) -> _duration_pb2.Duration:
+        """A sample goes so long after it was enrolled."""
+
+    @_builtins.property
+    def since_last_match(self) -> _duration_pb2.Duration:
+        """A subject goes so long after it was last matched, or created if it never was."""
+
+    def __init__(
+        self,
+        *,
+        max_age: _duration_pb2.Duration | None = ...,
+        since_last_match: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["max_age", b"max_age", "since_last_match", b"since_last_match"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_age", b"max_age", "since_last_match", b"since_last_match"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Retention: _TypeAlias = Retention  # noqa: Y015
 
 @_typing.final
 class CreateGalleryRequest(_message.Message):
@@ -74,21 +169,91 @@ class CreateGalleryRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     GALLERY_ID_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
     gallery_id: _builtins.str
     """Its id."""
+    request_id: _builtins.str
+    """A call that is repeated with the same id is answered as the first time, and changes nothing."""
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What to label it with."""
+
+    @_builtins.property
+    def retention(self) -> Global___Retention:
+        """How long it keeps people."""
+
     def __init__(
         self,
         *,
         gallery_id: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+        retention: Global___Retention | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retention", b"retention"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gallery_id", b"gallery_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gallery_id", b"gallery_id", "labels", b"labels", "request_id", b"request_id", "retention", b"retention"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateGalleryRequest: _TypeAlias = CreateGalleryRequest  # noqa: Y015
+
+@_typing.final
+class UpdateGalleryRequest(_message.Message):
+    """What to change of a gallery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GALLERY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A call that is repeated with the same id is answered as the first time, and changes nothing."""
+    @_builtins.property
+    def gallery(self) -> Global___Gallery:
+        """The gallery, by its id, with the new values."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Any of "labels" and "retention"; what it names is replaced, or cleared if `gallery` lacks it."""
+
+    def __init__(
+        self,
+        *,
+        gallery: Global___Gallery | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gallery", b"gallery", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gallery", b"gallery", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateGalleryRequest: _TypeAlias = UpdateGalleryRequest  # noqa: Y015
 
 @_typing.final
 class GetGalleryRequest(_message.Message):
@@ -173,16 +338,20 @@ class DeleteGalleryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     GALLERY_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     gallery_id: _builtins.str
     """Its id."""
+    request_id: _builtins.str
+    """A call that is repeated with the same id is answered as the first time, and changes nothing."""
     def __init__(
         self,
         *,
         gallery_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gallery_id", b"gallery_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gallery_id", b"gallery_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -196,19 +365,25 @@ class DeleteReceipt(_message.Message):
 
     SAMPLES_DELETED_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    NOT_FOUND_FIELD_NUMBER: _builtins.int
     samples_deleted: _builtins.int
     """Samples that were deleted."""
     revision: _builtins.int
     """The gallery's revision after it; every later search is without them."""
+    @_builtins.property
+    def not_found(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids that were asked for and are not there."""
+
     def __init__(
         self,
         *,
         samples_deleted: _builtins.int = ...,
         revision: _builtins.int = ...,
+        not_found: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "samples_deleted", b"samples_deleted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["not_found", b"not_found", "revision", b"revision", "samples_deleted", b"samples_deleted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -222,29 +397,125 @@ class Sample(_message.Message):
 
     SAMPLE_ID_FIELD_NUMBER: _builtins.int
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     sample_id: _builtins.str
     """Given by the server."""
     content_sha256: _builtins.str
     """SHA-256 of the picture's bytes, or of the vector's where a vector was enrolled; hexadecimal."""
+    source: _builtins.str
+    """What was said of where it comes from."""
+    @_builtins.property
+    def quality(self) -> _probe_pb2.Quality:
+        """How good the picture was."""
+
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was enrolled."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it goes; absent means never by itself."""
 
     def __init__(
         self,
         *,
         sample_id: _builtins.str = ...,
         content_sha256: _builtins.str = ...,
+        source: _builtins.str = ...,
+        quality: _probe_pb2.Quality | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "create_time", b"create_time", "sample_id", b"sample_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "create_time", b"create_time", "expire_time", b"expire_time", "quality", b"quality", "sample_id", b"sample_id", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Sample: _TypeAlias = Sample  # noqa: Y015
+
+@_typing.final
+class Subject(_message.Message):
+    """A person who is enrolled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    LAST_MATCH_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    CONSENT_REF_FIELD_NUMBER: _builtins.int
+    subject_id: _builtins.str
+    """^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"""
+    display_name: _builtins.str
+    """What to call it; in any script."""
+    consent_ref: _builtins.str
+    """Where its consent is on file."""
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___Sample]:
+        """Oldest first."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was first enrolled."""
+
+    @_builtins.property
+    def last_match_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was last matched, to the minute; absent means never."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it goes; absent means never by itself."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What it is labelled with."""
+
+    def __init__(
+        self,
+        *,
+        subject_id: _builtins.str = ...,
+        samples: _abc.Iterable[Global___Sample] | None = ...,
+        display_name: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        last_match_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        consent_ref: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_match_time", b"last_match_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_ref", b"consent_ref", "create_time", b"create_time", "display_name", b"display_name", "expire_time", b"expire_time", "labels", b"labels", "last_match_time", b"last_match_time", "samples", b"samples", "subject_id", b"subject_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Subject: _TypeAlias = Subject  # noqa: Y015
 
 @_typing.final
 class EnrollSampleRequest(_message.Message):
@@ -252,14 +523,60 @@ class EnrollSampleRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     GALLERY_ID_FIELD_NUMBER: _builtins.int
     SUBJECT_ID_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     EMBEDDING_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    DUPLICATES_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    CONSENT_REF_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    SOURCE_NAME_FIELD_NUMBER: _builtins.int
+    MULTI_FACE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FMR_FIELD_NUMBER: _builtins.int
     gallery_id: _builtins.str
     """The gallery."""
     subject_id: _builtins.str
     """The subject, new or known: ^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"""
+    request_id: _builtins.str
+    """A call that is repeated with the same id is answered as the first time, and changes nothing."""
+    validate_only: _builtins.bool
+    """Go all the way but keep nothing; the answer is what it would be, without an id for a new sample."""
+    duplicates: Global___DuplicatePolicy.ValueType
+    """What to do if the face is known under another subject."""
+    consent_ref: _builtins.str
+    """Where the subject's consent is on file; empty leaves what is known."""
+    display_name: _builtins.str
+    """What to call the subject; empty leaves what is known."""
+    source_name: _builtins.str
+    """Where the sample comes from, such as a file's name."""
+    multi_face: _probe_pb2.MultiFacePolicy.ValueType
+    """`REJECT` or `LARGEST`."""
+    duplicate_fmr: _builtins.float
+    """False match rate by which `duplicates` decides, in (0, 1); 0 means the server's default FMR."""
     @_builtins.property
     def image(self) -> _probe_pb2.Image:
         """A picture; the server keeps its vector and its hash, not the picture."""
@@ -268,6 +585,14 @@ class EnrollSampleRequest(_message.Message):
     def embedding(self) -> _probe_pb2.Embedding:
         """A vector of the gallery's model."""
 
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What to label the subject with; added to the labels that it has."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the sample goes; absent means never by itself."""
+
     def __init__(
         self,
         *,
@@ -275,10 +600,20 @@ class EnrollSampleRequest(_message.Message):
         subject_id: _builtins.str = ...,
         image: _probe_pb2.Image | None = ...,
         embedding: _probe_pb2.Embedding | None = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        duplicates: Global___DuplicatePolicy.ValueType = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        consent_ref: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        display_name: _builtins.str = ...,
+        source_name: _builtins.str = ...,
+        multi_face: _probe_pb2.MultiFacePolicy.ValueType = ...,
+        duplicate_fmr: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "image", b"image", "source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "expire_time", b"expire_time", "image", b"image", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "gallery_id", b"gallery_id", "image", b"image", "source", b"source", "subject_id", b"subject_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_ref", b"consent_ref", "display_name", b"display_name", "duplicate_fmr", b"duplicate_fmr", "duplicates", b"duplicates", "embedding", b"embedding", "expire_time", b"expire_time", "gallery_id", b"gallery_id", "image", b"image", "labels", b"labels", "multi_face", b"multi_face", "request_id", b"request_id", "source", b"source", "source_name", b"source_name", "subject_id", b"subject_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["image", "embedding"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
@@ -293,8 +628,10 @@ class EnrollSampleResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SAMPLE_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
     ALREADY_EXISTED_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    NEAR_SUBJECTS_FIELD_NUMBER: _builtins.int
     already_existed: _builtins.bool
     """The subject had this very content already; nothing was changed."""
     revision: _builtins.int
@@ -303,24 +640,94 @@ class EnrollSampleResponse(_message.Message):
     def sample(self) -> Global___Sample:
         """The sample."""
 
+    @_builtins.property
+    def rejected(self) -> _embedding_pb2.Rejection:
+        """Only in EnrollBatch: it was refused, and there is no sample."""
+
+    @_builtins.property
+    def near_subjects(self) -> _containers.RepeatedCompositeFieldContainer[_match_pb2.Candidate]:
+        """Other subjects that are too alike, best first."""
+
     def __init__(
         self,
         *,
         sample: Global___Sample | None = ...,
+        rejected: _embedding_pb2.Rejection | None = ...,
         already_existed: _builtins.bool = ...,
         revision: _builtins.int = ...,
+        near_subjects: _abc.Iterable[_match_pb2.Candidate] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sample", b"sample"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rejected", b"rejected", "sample", b"sample"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_existed", b"already_existed", "revision", b"revision", "sample", b"sample"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_existed", b"already_existed", "near_subjects", b"near_subjects", "rejected", b"rejected", "revision", b"revision", "sample", b"sample"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnrollSampleResponse: _TypeAlias = EnrollSampleResponse  # noqa: Y015
 
 @_typing.final
-class DeleteSubjectRequest(_message.Message):
-    """The subject to delete."""
+class EnrollBatchRequest(_message.Message):
+    """One sample of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQ_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    seq: _builtins.int
+    """Grows by one with each; the first is the caller's choice."""
+    @_builtins.property
+    def item(self) -> Global___EnrollSampleRequest:
+        """The sample. All of a stream are for one gallery."""
+
+    def __init__(
+        self,
+        *,
+        seq: _builtins.int = ...,
+        item: Global___EnrollSampleRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "seq", b"seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnrollBatchRequest: _TypeAlias = EnrollBatchRequest  # noqa: Y015
+
+@_typing.final
+class EnrollBatchResponse(_message.Message):
+    """What became of one sample of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQ_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    DURABLE_THROUGH_SEQ_FIELD_NUMBER: _builtins.int
+    seq: _builtins.int
+    """As it was sent."""
+    durable_through_seq: _builtins.int
+    """Everything up to here is durable and searchable."""
+    @_builtins.property
+    def response(self) -> Global___EnrollSampleResponse:
+        """What EnrollSample would answer, or why it was refused."""
+
+    def __init__(
+        self,
+        *,
+        seq: _builtins.int = ...,
+        response: Global___EnrollSampleResponse | None = ...,
+        durable_through_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["durable_through_seq", b"durable_through_seq", "response", b"response", "seq", b"seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnrollBatchResponse: _TypeAlias = EnrollBatchResponse  # noqa: Y015
+
+@_typing.final
+class GetSubjectRequest(_message.Message):
+    """The subject to describe."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -342,4 +749,392 @@ class DeleteSubjectRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+Global___GetSubjectRequest: _TypeAlias = GetSubjectRequest  # noqa: Y015
+
+@_typing.final
+class ListSubjectsRequest(_message.Message):
+    """Which page of subjects."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelFilterEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    GALLERY_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LABEL_FILTER_FIELD_NUMBER: _builtins.int
+    gallery_id: _builtins.str
+    """The gallery."""
+    page_size: _builtins.int
+    """1 to 1000; 0 means 100."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first."""
+    @_builtins.property
+    def label_filter(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Only subjects that have all of these labels."""
+
+    def __init__(
+        self,
+        *,
+        gallery_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        label_filter: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gallery_id", b"gallery_id", "label_filter", b"label_filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSubjectsRequest: _TypeAlias = ListSubjectsRequest  # noqa: Y015
+
+@_typing.final
+class ListSubjectsResponse(_message.Message):
+    """A page of subjects."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Opaque; empty after the last page."""
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subject]:
+        """In order of id."""
+
+    def __init__(
+        self,
+        *,
+        subjects: _abc.Iterable[Global___Subject] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "subjects", b"subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSubjectsResponse: _TypeAlias = ListSubjectsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateSubjectRequest(_message.Message):
+    """What to change of a subject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GALLERY_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    gallery_id: _builtins.str
+    """The gallery."""
+    request_id: _builtins.str
+    """A call that is repeated with the same id is answered as the first time, and changes nothing."""
+    @_builtins.property
+    def subject(self) -> Global___Subject:
+        """The subject, by its id, with the new values."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Any of "display_name", "labels", "consent_ref" and "expire_time"; what it names is replaced, or cleared if
+        `subject` lacks it.
+        """
+
+    def __init__(
+        self,
+        *,
+        gallery_id: _builtins.str = ...,
+        subject: Global___Subject | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gallery_id", b"gallery_id", "request_id", b"request_id", "subject", b"subject", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateSubjectRequest: _TypeAlias = UpdateSubjectRequest  # noqa: Y015
+
+@_typing.final
+class UpdateSubjectResponse(_message.Message):
+    """A subject after a change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """The gallery's revision with the change."""
+    @_builtins.property
+    def subject(self) -> Global___Subject:
+        """The subject."""
+
+    def __init__(
+        self,
+        *,
+        subject: Global___Subject | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateSubjectResponse: _TypeAlias = UpdateSubjectResponse  # noqa: Y015
+
+@_typing.final
+class MergeSubjectsRequest(_message.Message):
+    """Which subjects are one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GALLERY_ID_FIELD_NUMBER: _builtins.int
+    INTO_SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    FROM_SUBJECT_IDS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    gallery_id: _builtins.str
+    """The gallery."""
+    into_subject_id: _builtins.str
+    """The subject that stays."""
+    request_id: _builtins.str
+    """A call that is repeated with the same id is answered as the first time, and changes nothing."""
+    @_builtins.property
+    def from_subject_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those whose samples it takes over."""
+
+    def __init__(
+        self,
+        *,
+        gallery_id: _builtins.str = ...,
+        into_subject_id: _builtins.str = ...,
+        from_subject_ids: _abc.Iterable[_builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_subject_ids", b"from_subject_ids", "gallery_id", b"gallery_id", "into_subject_id", b"into_subject_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeSubjectsRequest: _TypeAlias = MergeSubjectsRequest  # noqa: Y015
+
+@_typing.final
+class MergeSubjectsResponse(_message.Message):
+    """The subject that stays."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """The gallery's revision with the change."""
+    @_builtins.property
+    def subject(self) -> Global___Subject:
+        """The subject, with all samples."""
+
+    def __init__(
+        self,
+        *,
+        subject: Global___Subject | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeSubjectsResponse: _TypeAlias = MergeSubjectsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteSamplesRequest(_message.Message):
+    """The samples to delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GALLERY_ID_FIELD_NUMBER: _builtins.int
+    SAMPLE_IDS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    gallery_id: _builtins.str
+    """The gallery."""
+    request_id: _builtins.str
+    """A call that is repeated with the same id is answered as the first time, and changes nothing."""
+    @_builtins.property
+    def sample_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 10,000."""
+
+    def __init__(
+        self,
+        *,
+        gallery_id: _builtins.str = ...,
+        sample_ids: _abc.Iterable[_builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gallery_id", b"gallery_id", "request_id", b"request_id", "sample_ids", b"sample_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteSamplesRequest: _TypeAlias = DeleteSamplesRequest  # noqa: Y015
+
+@_typing.final
+class DeleteSubjectRequest(_message.Message):
+    """The subject to delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GALLERY_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ALLOW_MISSING_FIELD_NUMBER: _builtins.int
+    gallery_id: _builtins.str
+    """The gallery."""
+    subject_id: _builtins.str
+    """The subject."""
+    request_id: _builtins.str
+    """A call that is repeated with the same id is answered as the first time, and changes nothing."""
+    allow_missing: _builtins.bool
+    """A subject that is not there is no error."""
+    def __init__(
+        self,
+        *,
+        gallery_id: _builtins.str = ...,
+        subject_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        allow_missing: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "gallery_id", b"gallery_id", "request_id", b"request_id", "subject_id", b"subject_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
 Global___DeleteSubjectRequest: _TypeAlias = DeleteSubjectRequest  # noqa: Y015
+
+@_typing.final
+class ExportSubjectRequest(_message.Message):
+    """Whose data to hand out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GALLERY_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    INCLUDE_EMBEDDINGS_FIELD_NUMBER: _builtins.int
+    gallery_id: _builtins.str
+    """The gallery."""
+    subject_id: _builtins.str
+    """The subject."""
+    include_embeddings: _builtins.bool
+    """With the vectors."""
+    def __init__(
+        self,
+        *,
+        gallery_id: _builtins.str = ...,
+        subject_id: _builtins.str = ...,
+        include_embeddings: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gallery_id", b"gallery_id", "include_embeddings", b"include_embeddings", "subject_id", b"subject_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportSubjectRequest: _TypeAlias = ExportSubjectRequest  # noqa: Y015
+
+@_typing.final
+class LedgerEntry(_message.Message):
+    """A request about a subject that the ledger remembers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """The method."""
+    answer: _builtins.str
+    """Its answer, as JSON."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was answered."""
+
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        answer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "method", b"method", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
+
+@_typing.final
+class SubjectExport(_message.Message):
+    """Everything that is held about a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    EMBEDDINGS_FIELD_NUMBER: _builtins.int
+    LEDGER_FIELD_NUMBER: _builtins.int
+    GALLERY_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    gallery_id: _builtins.str
+    """The gallery."""
+    model_fingerprint: _builtins.str
+    """The model that made the vectors."""
+    @_builtins.property
+    def subject(self) -> Global___Subject:
+        """The subject, with its samples."""
+
+    @_builtins.property
+    def embeddings(self) -> _containers.RepeatedCompositeFieldContainer[_probe_pb2.Embedding]:
+        """In the order of the samples; empty unless asked for."""
+
+    @_builtins.property
+    def ledger(self) -> _containers.RepeatedCompositeFieldContainer[Global___LedgerEntry]:
+        """What the ledger remembers."""
+
+    def __init__(
+        self,
+        *,
+        subject: Global___Subject | None = ...,
+        embeddings: _abc.Iterable[_probe_pb2.Embedding] | None = ...,
+        ledger: _abc.Iterable[Global___LedgerEntry] | None = ...,
+        gallery_id: _builtins.str = ...,
+        model_fingerprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embeddings", b"embeddings", "gallery_id", b"gallery_id", "ledger", b"ledger", "model_fingerprint", b"model_fingerprint", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubjectExport: _TypeAlias = SubjectExport  # noqa: Y015

@@ -50,6 +50,11 @@ class GalleryServiceStub:
                 request_serializer=mien_dot_v1_dot_gallery__pb2.ListGalleriesRequest.SerializeToString,
                 response_deserializer=mien_dot_v1_dot_gallery__pb2.ListGalleriesResponse.FromString,
                 _registered_method=True)
+        self.UpdateGallery = channel.unary_unary(
+                '/mien.v1.GalleryService/UpdateGallery',
+                request_serializer=mien_dot_v1_dot_gallery__pb2.UpdateGalleryRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_gallery__pb2.Gallery.FromString,
+                _registered_method=True)
         self.DeleteGallery = channel.unary_unary(
                 '/mien.v1.GalleryService/DeleteGallery',
                 request_serializer=mien_dot_v1_dot_gallery__pb2.DeleteGalleryRequest.SerializeToString,
@@ -60,10 +65,45 @@ class GalleryServiceStub:
                 request_serializer=mien_dot_v1_dot_gallery__pb2.EnrollSampleRequest.SerializeToString,
                 response_deserializer=mien_dot_v1_dot_gallery__pb2.EnrollSampleResponse.FromString,
                 _registered_method=True)
+        self.EnrollBatch = channel.stream_stream(
+                '/mien.v1.GalleryService/EnrollBatch',
+                request_serializer=mien_dot_v1_dot_gallery__pb2.EnrollBatchRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_gallery__pb2.EnrollBatchResponse.FromString,
+                _registered_method=True)
+        self.GetSubject = channel.unary_unary(
+                '/mien.v1.GalleryService/GetSubject',
+                request_serializer=mien_dot_v1_dot_gallery__pb2.GetSubjectRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_gallery__pb2.Subject.FromString,
+                _registered_method=True)
+        self.ListSubjects = channel.unary_unary(
+                '/mien.v1.GalleryService/ListSubjects',
+                request_serializer=mien_dot_v1_dot_gallery__pb2.ListSubjectsRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_gallery__pb2.ListSubjectsResponse.FromString,
+                _registered_method=True)
+        self.UpdateSubject = channel.unary_unary(
+                '/mien.v1.GalleryService/UpdateSubject',
+                request_serializer=mien_dot_v1_dot_gallery__pb2.UpdateSubjectRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_gallery__pb2.UpdateSubjectResponse.FromString,
+                _registered_method=True)
+        self.MergeSubjects = channel.unary_unary(
+                '/mien.v1.GalleryService/MergeSubjects',
+                request_serializer=mien_dot_v1_dot_gallery__pb2.MergeSubjectsRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_gallery__pb2.MergeSubjectsResponse.FromString,
+                _registered_method=True)
+        self.DeleteSamples = channel.unary_unary(
+                '/mien.v1.GalleryService/DeleteSamples',
+                request_serializer=mien_dot_v1_dot_gallery__pb2.DeleteSamplesRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_gallery__pb2.DeleteReceipt.FromString,
+                _registered_method=True)
         self.DeleteSubject = channel.unary_unary(
                 '/mien.v1.GalleryService/DeleteSubject',
                 request_serializer=mien_dot_v1_dot_gallery__pb2.DeleteSubjectRequest.SerializeToString,
                 response_deserializer=mien_dot_v1_dot_gallery__pb2.DeleteReceipt.FromString,
+                _registered_method=True)
+        self.ExportSubject = channel.unary_unary(
+                '/mien.v1.GalleryService/ExportSubject',
+                request_serializer=mien_dot_v1_dot_gallery__pb2.ExportSubjectRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_gallery__pb2.SubjectExport.FromString,
                 _registered_method=True)
 
 
@@ -92,6 +132,13 @@ class GalleryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateGallery(self, request, context):
+        """Changes labels or retention.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteGallery(self, request, context):
         """The gallery with everybody in it.
         """
@@ -106,8 +153,58 @@ class GalleryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EnrollBatch(self, request_iterator, context):
+        """As many samples as there are. Results come in the order of the requests. What is wrong with an item is its outcome,
+        and each result tells up to where everything is durable and searchable; from there a broken stream goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSubject(self, request, context):
+        """One subject with its samples.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSubjects(self, request, context):
+        """The subjects of a gallery by id, a page at a time, without their samples.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSubject(self, request, context):
+        """Changes what is said of a subject.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeSubjects(self, request, context):
+        """Makes several subjects one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSamples(self, request, context):
+        """Single samples, of any subjects; a subject goes with its last one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteSubject(self, request, context):
         """A subject with all its samples.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportSubject(self, request, context):
+        """Everything that is held about a person (GDPR, article 15).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,6 +228,11 @@ def add_GalleryServiceServicer_to_server(servicer, server):
                     request_deserializer=mien_dot_v1_dot_gallery__pb2.ListGalleriesRequest.FromString,
                     response_serializer=mien_dot_v1_dot_gallery__pb2.ListGalleriesResponse.SerializeToString,
             ),
+            'UpdateGallery': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateGallery,
+                    request_deserializer=mien_dot_v1_dot_gallery__pb2.UpdateGalleryRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_gallery__pb2.Gallery.SerializeToString,
+            ),
             'DeleteGallery': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteGallery,
                     request_deserializer=mien_dot_v1_dot_gallery__pb2.DeleteGalleryRequest.FromString,
@@ -141,10 +243,45 @@ def add_GalleryServiceServicer_to_server(servicer, server):
                     request_deserializer=mien_dot_v1_dot_gallery__pb2.EnrollSampleRequest.FromString,
                     response_serializer=mien_dot_v1_dot_gallery__pb2.EnrollSampleResponse.SerializeToString,
             ),
+            'EnrollBatch': grpc.stream_stream_rpc_method_handler(
+                    servicer.EnrollBatch,
+                    request_deserializer=mien_dot_v1_dot_gallery__pb2.EnrollBatchRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_gallery__pb2.EnrollBatchResponse.SerializeToString,
+            ),
+            'GetSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSubject,
+                    request_deserializer=mien_dot_v1_dot_gallery__pb2.GetSubjectRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_gallery__pb2.Subject.SerializeToString,
+            ),
+            'ListSubjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSubjects,
+                    request_deserializer=mien_dot_v1_dot_gallery__pb2.ListSubjectsRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_gallery__pb2.ListSubjectsResponse.SerializeToString,
+            ),
+            'UpdateSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSubject,
+                    request_deserializer=mien_dot_v1_dot_gallery__pb2.UpdateSubjectRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_gallery__pb2.UpdateSubjectResponse.SerializeToString,
+            ),
+            'MergeSubjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeSubjects,
+                    request_deserializer=mien_dot_v1_dot_gallery__pb2.MergeSubjectsRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_gallery__pb2.MergeSubjectsResponse.SerializeToString,
+            ),
+            'DeleteSamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSamples,
+                    request_deserializer=mien_dot_v1_dot_gallery__pb2.DeleteSamplesRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_gallery__pb2.DeleteReceipt.SerializeToString,
+            ),
             'DeleteSubject': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteSubject,
                     request_deserializer=mien_dot_v1_dot_gallery__pb2.DeleteSubjectRequest.FromString,
                     response_serializer=mien_dot_v1_dot_gallery__pb2.DeleteReceipt.SerializeToString,
+            ),
+            'ExportSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportSubject,
+                    request_deserializer=mien_dot_v1_dot_gallery__pb2.ExportSubjectRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_gallery__pb2.SubjectExport.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -240,6 +377,33 @@ class GalleryService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateGallery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mien.v1.GalleryService/UpdateGallery',
+            mien_dot_v1_dot_gallery__pb2.UpdateGalleryRequest.SerializeToString,
+            mien_dot_v1_dot_gallery__pb2.Gallery.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeleteGallery(request,
             target,
             options=(),
@@ -294,6 +458,168 @@ class GalleryService:
             _registered_method=True)
 
     @staticmethod
+    def EnrollBatch(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/mien.v1.GalleryService/EnrollBatch',
+            mien_dot_v1_dot_gallery__pb2.EnrollBatchRequest.SerializeToString,
+            mien_dot_v1_dot_gallery__pb2.EnrollBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mien.v1.GalleryService/GetSubject',
+            mien_dot_v1_dot_gallery__pb2.GetSubjectRequest.SerializeToString,
+            mien_dot_v1_dot_gallery__pb2.Subject.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSubjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mien.v1.GalleryService/ListSubjects',
+            mien_dot_v1_dot_gallery__pb2.ListSubjectsRequest.SerializeToString,
+            mien_dot_v1_dot_gallery__pb2.ListSubjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mien.v1.GalleryService/UpdateSubject',
+            mien_dot_v1_dot_gallery__pb2.UpdateSubjectRequest.SerializeToString,
+            mien_dot_v1_dot_gallery__pb2.UpdateSubjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeSubjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mien.v1.GalleryService/MergeSubjects',
+            mien_dot_v1_dot_gallery__pb2.MergeSubjectsRequest.SerializeToString,
+            mien_dot_v1_dot_gallery__pb2.MergeSubjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mien.v1.GalleryService/DeleteSamples',
+            mien_dot_v1_dot_gallery__pb2.DeleteSamplesRequest.SerializeToString,
+            mien_dot_v1_dot_gallery__pb2.DeleteReceipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeleteSubject(request,
             target,
             options=(),
@@ -310,6 +636,33 @@ class GalleryService:
             '/mien.v1.GalleryService/DeleteSubject',
             mien_dot_v1_dot_gallery__pb2.DeleteSubjectRequest.SerializeToString,
             mien_dot_v1_dot_gallery__pb2.DeleteReceipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mien.v1.GalleryService/ExportSubject',
+            mien_dot_v1_dot_gallery__pb2.ExportSubjectRequest.SerializeToString,
+            mien_dot_v1_dot_gallery__pb2.SubjectExport.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,12 +39,30 @@ class GalleryServiceStub:
     """One gallery with its counts."""
     ListGalleries: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.ListGalleriesRequest, _gallery_pb2.ListGalleriesResponse]
     """All galleries by id, a page at a time."""
+    UpdateGallery: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.UpdateGalleryRequest, _gallery_pb2.Gallery]
+    """Changes labels or retention."""
     DeleteGallery: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.DeleteGalleryRequest, _gallery_pb2.DeleteReceipt]
     """The gallery with everybody in it."""
     EnrollSample: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.EnrollSampleRequest, _gallery_pb2.EnrollSampleResponse]
     """One more sample of a subject; the subject exists from its first sample on."""
+    EnrollBatch: _grpc.StreamStreamMultiCallable[_gallery_pb2.EnrollBatchRequest, _gallery_pb2.EnrollBatchResponse]
+    """As many samples as there are. Results come in the order of the requests. What is wrong with an item is its outcome,
+    and each result tells up to where everything is durable and searchable; from there a broken stream goes on.
+    """
+    GetSubject: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.GetSubjectRequest, _gallery_pb2.Subject]
+    """One subject with its samples."""
+    ListSubjects: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.ListSubjectsRequest, _gallery_pb2.ListSubjectsResponse]
+    """The subjects of a gallery by id, a page at a time, without their samples."""
+    UpdateSubject: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.UpdateSubjectRequest, _gallery_pb2.UpdateSubjectResponse]
+    """Changes what is said of a subject."""
+    MergeSubjects: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.MergeSubjectsRequest, _gallery_pb2.MergeSubjectsResponse]
+    """Makes several subjects one."""
+    DeleteSamples: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.DeleteSamplesRequest, _gallery_pb2.DeleteReceipt]
+    """Single samples, of any subjects; a subject goes with its last one."""
     DeleteSubject: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.DeleteSubjectRequest, _gallery_pb2.DeleteReceipt]
     """A subject with all its samples."""
+    ExportSubject: _grpc.UnaryUnaryMultiCallable[_gallery_pb2.ExportSubjectRequest, _gallery_pb2.SubjectExport]
+    """Everything that is held about a person (GDPR, article 15)."""
 
 @_typing.type_check_only
 class GalleryServiceAsyncStub(GalleryServiceStub):
@@ -57,12 +75,30 @@ class GalleryServiceAsyncStub(GalleryServiceStub):
     """One gallery with its counts."""
     ListGalleries: _aio.UnaryUnaryMultiCallable[_gallery_pb2.ListGalleriesRequest, _gallery_pb2.ListGalleriesResponse]  # type: ignore[assignment]
     """All galleries by id, a page at a time."""
+    UpdateGallery: _aio.UnaryUnaryMultiCallable[_gallery_pb2.UpdateGalleryRequest, _gallery_pb2.Gallery]  # type: ignore[assignment]
+    """Changes labels or retention."""
     DeleteGallery: _aio.UnaryUnaryMultiCallable[_gallery_pb2.DeleteGalleryRequest, _gallery_pb2.DeleteReceipt]  # type: ignore[assignment]
     """The gallery with everybody in it."""
     EnrollSample: _aio.UnaryUnaryMultiCallable[_gallery_pb2.EnrollSampleRequest, _gallery_pb2.EnrollSampleResponse]  # type: ignore[assignment]
     """One more sample of a subject; the subject exists from its first sample on."""
+    EnrollBatch: _aio.StreamStreamMultiCallable[_gallery_pb2.EnrollBatchRequest, _gallery_pb2.EnrollBatchResponse]  # type: ignore[assignment]
+    """As many samples as there are. Results come in the order of the requests. What is wrong with an item is its outcome,
+    and each result tells up to where everything is durable and searchable; from there a broken stream goes on.
+    """
+    GetSubject: _aio.UnaryUnaryMultiCallable[_gallery_pb2.GetSubjectRequest, _gallery_pb2.Subject]  # type: ignore[assignment]
+    """One subject with its samples."""
+    ListSubjects: _aio.UnaryUnaryMultiCallable[_gallery_pb2.ListSubjectsRequest, _gallery_pb2.ListSubjectsResponse]  # type: ignore[assignment]
+    """The subjects of a gallery by id, a page at a time, without their samples."""
+    UpdateSubject: _aio.UnaryUnaryMultiCallable[_gallery_pb2.UpdateSubjectRequest, _gallery_pb2.UpdateSubjectResponse]  # type: ignore[assignment]
+    """Changes what is said of a subject."""
+    MergeSubjects: _aio.UnaryUnaryMultiCallable[_gallery_pb2.MergeSubjectsRequest, _gallery_pb2.MergeSubjectsResponse]  # type: ignore[assignment]
+    """Makes several subjects one."""
+    DeleteSamples: _aio.UnaryUnaryMultiCallable[_gallery_pb2.DeleteSamplesRequest, _gallery_pb2.DeleteReceipt]  # type: ignore[assignment]
+    """Single samples, of any subjects; a subject goes with its last one."""
     DeleteSubject: _aio.UnaryUnaryMultiCallable[_gallery_pb2.DeleteSubjectRequest, _gallery_pb2.DeleteReceipt]  # type: ignore[assignment]
     """A subject with all its samples."""
+    ExportSubject: _aio.UnaryUnaryMultiCallable[_gallery_pb2.ExportSubjectRequest, _gallery_pb2.SubjectExport]  # type: ignore[assignment]
+    """Everything that is held about a person (GDPR, article 15)."""
 
 class GalleryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Who is enrolled."""
@@ -92,6 +128,14 @@ class GalleryServiceServicer(metaclass=_abc_1.ABCMeta):
         """All galleries by id, a page at a time."""
 
     @_abc_1.abstractmethod
+    def UpdateGallery(
+        self,
+        request: _gallery_pb2.UpdateGalleryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gallery_pb2.Gallery, _abc.Awaitable[_gallery_pb2.Gallery]]:
+        """Changes labels or retention."""
+
+    @_abc_1.abstractmethod
     def DeleteGallery(
         self,
         request: _gallery_pb2.DeleteGalleryRequest,
@@ -108,11 +152,69 @@ class GalleryServiceServicer(metaclass=_abc_1.ABCMeta):
         """One more sample of a subject; the subject exists from its first sample on."""
 
     @_abc_1.abstractmethod
+    def EnrollBatch(
+        self,
+        request_iterator: _MaybeAsyncIterator[_gallery_pb2.EnrollBatchRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_gallery_pb2.EnrollBatchResponse], _abc.AsyncIterator[_gallery_pb2.EnrollBatchResponse]]:
+        """As many samples as there are. Results come in the order of the requests. What is wrong with an item is its outcome,
+        and each result tells up to where everything is durable and searchable; from there a broken stream goes on.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSubject(
+        self,
+        request: _gallery_pb2.GetSubjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gallery_pb2.Subject, _abc.Awaitable[_gallery_pb2.Subject]]:
+        """One subject with its samples."""
+
+    @_abc_1.abstractmethod
+    def ListSubjects(
+        self,
+        request: _gallery_pb2.ListSubjectsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gallery_pb2.ListSubjectsResponse, _abc.Awaitable[_gallery_pb2.ListSubjectsResponse]]:
+        """The subjects of a gallery by id, a page at a time, without their samples."""
+
+    @_abc_1.abstractmethod
+    def UpdateSubject(
+        self,
+        request: _gallery_pb2.UpdateSubjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gallery_pb2.UpdateSubjectResponse, _abc.Awaitable[_gallery_pb2.UpdateSubjectResponse]]:
+        """Changes what is said of a subject."""
+
+    @_abc_1.abstractmethod
+    def MergeSubjects(
+        self,
+        request: _gallery_pb2.MergeSubjectsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gallery_pb2.MergeSubjectsResponse, _abc.Awaitable[_gallery_pb2.MergeSubjectsResponse]]:
+        """Makes several subjects one."""
+
+    @_abc_1.abstractmethod
+    def DeleteSamples(
+        self,
+        request: _gallery_pb2.DeleteSamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gallery_pb2.DeleteReceipt, _abc.Awaitable[_gallery_pb2.DeleteReceipt]]:
+        """Single samples, of any subjects; a subject goes with its last one."""
+
+    @_abc_1.abstractmethod
     def DeleteSubject(
         self,
         request: _gallery_pb2.DeleteSubjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_gallery_pb2.DeleteReceipt, _abc.Awaitable[_gallery_pb2.DeleteReceipt]]:
         """A subject with all its samples."""
+
+    @_abc_1.abstractmethod
+    def ExportSubject(
+        self,
+        request: _gallery_pb2.ExportSubjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gallery_pb2.SubjectExport, _abc.Awaitable[_gallery_pb2.SubjectExport]]:
+        """Everything that is held about a person (GDPR, article 15)."""
 
 def add_GalleryServiceServicer_to_server(servicer: GalleryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

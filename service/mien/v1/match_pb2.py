@@ -23,24 +23,47 @@ _sym_db = _symbol_database.Default()
 
 
 from mien.v1 import decision_pb2 as mien_dot_v1_dot_decision__pb2
+from mien.v1 import embedding_pb2 as mien_dot_v1_dot_embedding__pb2
 from mien.v1 import probe_pb2 as mien_dot_v1_dot_probe__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13mien/v1/match.proto\x12\x07mien.v1\x1a\x16mien/v1/decision.proto\x1a\x13mien/v1/probe.proto\"\x87\x01\n\x0fIdentifyRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x1d\n\x05probe\x18\x02 \x01(\x0b\x32\x0e.mien.v1.Probe\x12\x16\n\x0emax_candidates\x18\x03 \x01(\r\x12)\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0b\x32\x17.mien.v1.DecisionPolicy\"q\n\tCandidate\x12\x0c\n\x04rank\x18\x01 \x01(\r\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x11\n\tsample_id\x18\x03 \x01(\t\x12\x1d\n\x05score\x18\x04 \x01(\x0b\x32\x0e.mien.v1.Score\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x05 \x01(\x08\"\xe5\x01\n\x10IdentifyResponse\x12-\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32\x1e.mien.v1.IdentifyResponse.Face\x12)\n\x07\x61pplied\x18\x02 \x01(\x0b\x32\x18.mien.v1.AppliedDecision\x12\x18\n\x10gallery_revision\x18\x03 \x01(\x04\x12\x19\n\x11model_fingerprint\x18\x05 \x01(\t\x1a\x42\n\x04\x46\x61\x63\x65\x12&\n\ncandidates\x18\x03 \x03(\x0b\x32\x12.mien.v1.Candidate\x12\x12\n\nidentified\x18\x04 \x01(\x08\x32O\n\x0cMatchService\x12?\n\x08Identify\x12\x18.mien.v1.IdentifyRequest\x1a\x19.mien.v1.IdentifyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13mien/v1/match.proto\x12\x07mien.v1\x1a\x16mien/v1/decision.proto\x1a\x17mien/v1/embedding.proto\x1a\x13mien/v1/probe.proto\"\xf6\x02\n\x0fIdentifyRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x1d\n\x05probe\x18\x02 \x01(\x0b\x32\x0e.mien.v1.Probe\x12\x16\n\x0emax_candidates\x18\x03 \x01(\r\x12)\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0b\x32\x17.mien.v1.DecisionPolicy\x12?\n\x0clabel_filter\x18\x05 \x03(\x0b\x32).mien.v1.IdentifyRequest.LabelFilterEntry\x12,\n\nmulti_face\x18\x06 \x01(\x0e\x32\x18.mien.v1.MultiFacePolicy\x12\r\n\x05\x65xact\x18\x07 \x01(\x08\x12\x19\n\x0cmin_revision\x18\x08 \x01(\x04H\x00\x88\x01\x01\x12\x0f\n\x07\x65xplain\x18\t \x01(\x08\x1a\x32\n\x10LabelFilterEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0f\n\r_min_revision\"\xd0\x01\n\tCandidate\x12\x0c\n\x04rank\x18\x01 \x01(\r\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x11\n\tsample_id\x18\x03 \x01(\t\x12\x1d\n\x05score\x18\x04 \x01(\x0b\x32\x0e.mien.v1.Score\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x05 \x01(\x08\x12.\n\x06labels\x18\x06 \x03(\x0b\x32\x1e.mien.v1.Candidate.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xdc\x02\n\x10IdentifyResponse\x12-\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32\x1e.mien.v1.IdentifyResponse.Face\x12)\n\x07\x61pplied\x18\x02 \x01(\x0b\x32\x18.mien.v1.AppliedDecision\x12\x18\n\x10gallery_revision\x18\x03 \x01(\x04\x12\x19\n\x11model_fingerprint\x18\x05 \x01(\t\x1a\xb8\x01\n\x04\x46\x61\x63\x65\x12\x1e\n\x03\x62ox\x18\x01 \x01(\x0b\x32\x0c.mien.v1.BoxH\x00\x88\x01\x01\x12!\n\x07quality\x18\x02 \x01(\x0b\x32\x10.mien.v1.Quality\x12&\n\ncandidates\x18\x03 \x03(\x0b\x32\x12.mien.v1.Candidate\x12\x12\n\nidentified\x18\x04 \x01(\x08\x12)\n\x0b\x65xplanation\x18\x05 \x01(\x0b\x32\x14.mien.v1.ExplanationB\x06\n\x04_box\"O\n\x15IdentifyStreamRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12)\n\x07request\x18\x02 \x01(\x0b\x32\x18.mien.v1.IdentifyRequest\"\x87\x01\n\x16IdentifyStreamResponse\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12-\n\x08response\x18\x02 \x01(\x0b\x32\x19.mien.v1.IdentifyResponseH\x00\x12&\n\x08rejected\x18\x03 \x01(\x0b\x32\x12.mien.v1.RejectionH\x00\x42\t\n\x07outcome\"U\n\x15\x46indDuplicatesRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\ntarget_fmr\x18\x02 \x01(\x01\x12\x14\n\x0cmax_findings\x18\x03 \x01(\r\"T\n\rDuplicatePair\x12\x11\n\tsubject_a\x18\x01 \x01(\t\x12\x11\n\tsubject_b\x18\x02 \x01(\t\x12\x1d\n\x05score\x18\x03 \x01(\x0b\x32\x0e.mien.v1.Score\"j\n\x06Misfit\x12\x12\n\nsubject_id\x18\x01 \x01(\t\x12\x11\n\tsample_id\x18\x02 \x01(\t\x12\x1d\n\x05score\x18\x03 \x01(\x0b\x32\x0e.mien.v1.Score\x12\x1a\n\x12nearest_subject_id\x18\x04 \x01(\t\"\x8d\x02\n\x16\x46indDuplicatesResponse\x12&\n\x04pair\x18\x01 \x01(\x0b\x32\x16.mien.v1.DuplicatePairH\x00\x12!\n\x06misfit\x18\x02 \x01(\x0b\x32\x0f.mien.v1.MisfitH\x00\x12:\n\x07summary\x18\x03 \x01(\x0b\x32\'.mien.v1.FindDuplicatesResponse.SummaryH\x00\x1a\x61\n\x07Summary\x12)\n\x07\x61pplied\x18\x01 \x01(\x0b\x32\x18.mien.v1.AppliedDecision\x12\x18\n\x10gallery_revision\x18\x02 \x01(\x04\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x42\t\n\x07\x66inding2\xfb\x01\n\x0cMatchService\x12?\n\x08Identify\x12\x18.mien.v1.IdentifyRequest\x1a\x19.mien.v1.IdentifyResponse\x12U\n\x0eIdentifyStream\x12\x1e.mien.v1.IdentifyStreamRequest\x1a\x1f.mien.v1.IdentifyStreamResponse(\x01\x30\x01\x12S\n\x0e\x46indDuplicates\x12\x1e.mien.v1.FindDuplicatesRequest\x1a\x1f.mien.v1.FindDuplicatesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mien.v1.match_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_IDENTIFYREQUEST']._serialized_start=78
-  _globals['_IDENTIFYREQUEST']._serialized_end=213
-  _globals['_CANDIDATE']._serialized_start=215
-  _globals['_CANDIDATE']._serialized_end=328
-  _globals['_IDENTIFYRESPONSE']._serialized_start=331
-  _globals['_IDENTIFYRESPONSE']._serialized_end=560
-  _globals['_IDENTIFYRESPONSE_FACE']._serialized_start=494
-  _globals['_IDENTIFYRESPONSE_FACE']._serialized_end=560
-  _globals['_MATCHSERVICE']._serialized_start=562
-  _globals['_MATCHSERVICE']._serialized_end=641
+  _globals['_IDENTIFYREQUEST_LABELFILTERENTRY']._loaded_options = None
+  _globals['_IDENTIFYREQUEST_LABELFILTERENTRY']._serialized_options = b'8\001'
+  _globals['_CANDIDATE_LABELSENTRY']._loaded_options = None
+  _globals['_CANDIDATE_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_IDENTIFYREQUEST']._serialized_start=103
+  _globals['_IDENTIFYREQUEST']._serialized_end=477
+  _globals['_IDENTIFYREQUEST_LABELFILTERENTRY']._serialized_start=410
+  _globals['_IDENTIFYREQUEST_LABELFILTERENTRY']._serialized_end=460
+  _globals['_CANDIDATE']._serialized_start=480
+  _globals['_CANDIDATE']._serialized_end=688
+  _globals['_CANDIDATE_LABELSENTRY']._serialized_start=643
+  _globals['_CANDIDATE_LABELSENTRY']._serialized_end=688
+  _globals['_IDENTIFYRESPONSE']._serialized_start=691
+  _globals['_IDENTIFYRESPONSE']._serialized_end=1039
+  _globals['_IDENTIFYRESPONSE_FACE']._serialized_start=855
+  _globals['_IDENTIFYRESPONSE_FACE']._serialized_end=1039
+  _globals['_IDENTIFYSTREAMREQUEST']._serialized_start=1041
+  _globals['_IDENTIFYSTREAMREQUEST']._serialized_end=1120
+  _globals['_IDENTIFYSTREAMRESPONSE']._serialized_start=1123
+  _globals['_IDENTIFYSTREAMRESPONSE']._serialized_end=1258
+  _globals['_FINDDUPLICATESREQUEST']._serialized_start=1260
+  _globals['_FINDDUPLICATESREQUEST']._serialized_end=1345
+  _globals['_DUPLICATEPAIR']._serialized_start=1347
+  _globals['_DUPLICATEPAIR']._serialized_end=1431
+  _globals['_MISFIT']._serialized_start=1433
+  _globals['_MISFIT']._serialized_end=1539
+  _globals['_FINDDUPLICATESRESPONSE']._serialized_start=1542
+  _globals['_FINDDUPLICATESRESPONSE']._serialized_end=1811
+  _globals['_FINDDUPLICATESRESPONSE_SUMMARY']._serialized_start=1703
+  _globals['_FINDDUPLICATESRESPONSE_SUMMARY']._serialized_end=1800
+  _globals['_MATCHSERVICE']._serialized_start=1814
+  _globals['_MATCHSERVICE']._serialized_end=2065
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from mien.v1 import decision_pb2 as _decision_pb2
+from mien.v1 import embedding_pb2 as _embedding_pb2
 from mien.v1 import probe_pb2 as _probe_pb2
 import builtins as _builtins
 import sys
@@ -26,14 +27,47 @@ class IdentifyRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelFilterEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     GALLERY_ID_FIELD_NUMBER: _builtins.int
     PROBE_FIELD_NUMBER: _builtins.int
     MAX_CANDIDATES_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    LABEL_FILTER_FIELD_NUMBER: _builtins.int
+    MULTI_FACE_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
+    MIN_REVISION_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     gallery_id: _builtins.str
     """The gallery to search."""
     max_candidates: _builtins.int
     """At most so many subjects come back: 1 to 100; 0 means 5."""
+    multi_face: _probe_pb2.MultiFacePolicy.ValueType
+    """`REJECT`, `LARGEST` or `ALL`; unset means `ALL`. All of them are of use for a picture only."""
+    exact: _builtins.bool
+    """Compare with everybody, even where an index could leave the unlikely out."""
+    min_revision: _builtins.int
+    """The search must have seen this revision; a gallery that has not reached it is refused."""
+    explain: _builtins.bool
+    """Tell what the answer rests on."""
     @_builtins.property
     def probe(self) -> _probe_pb2.Probe:
         """Whom to look for."""
@@ -42,6 +76,10 @@ class IdentifyRequest(_message.Message):
     def decision(self) -> _decision_pb2.DecisionPolicy:
         """Any of the policies; unset means the server's default FPIR."""
 
+    @_builtins.property
+    def label_filter(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Only subjects that have all of these labels; `n` counts those."""
+
     def __init__(
         self,
         *,
@@ -49,12 +87,19 @@ class IdentifyRequest(_message.Message):
         probe: _probe_pb2.Probe | None = ...,
         max_candidates: _builtins.int = ...,
         decision: _decision_pb2.DecisionPolicy | None = ...,
+        label_filter: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        multi_face: _probe_pb2.MultiFacePolicy.ValueType = ...,
+        exact: _builtins.bool = ...,
+        min_revision: _builtins.int | None = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "probe", b"probe"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_revision", b"_min_revision", "decision", b"decision", "min_revision", b"min_revision", "probe", b"probe"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "gallery_id", b"gallery_id", "max_candidates", b"max_candidates", "probe", b"probe"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_revision", b"_min_revision", "decision", b"decision", "exact", b"exact", "explain", b"explain", "gallery_id", b"gallery_id", "label_filter", b"label_filter", "max_candidates", b"max_candidates", "min_revision", b"min_revision", "multi_face", b"multi_face", "probe", b"probe"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__min_revision: _TypeAlias = _typing.Literal["min_revision"]  # noqa: Y015
+    _WhichOneofArgType__min_revision: _TypeAlias = _typing.Literal["_min_revision", b"_min_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_revision) -> _WhichOneofReturnType__min_revision | None: ...
 
 Global___IdentifyRequest: _TypeAlias = IdentifyRequest  # noqa: Y015
 
@@ -64,11 +109,32 @@ class Candidate(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     RANK_FIELD_NUMBER: _builtins.int
     SUBJECT_ID_FIELD_NUMBER: _builtins.int
     SAMPLE_ID_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     ACCEPTED_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
     """1 is the most alike."""
     subject_id: _builtins.str
@@ -81,6 +147,10 @@ class Candidate(_message.Message):
     def score(self) -> _decision_pb2.Score:
         """How alike the subject is, by all of its samples."""
 
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What the subject is labelled with."""
+
     def __init__(
         self,
         *,
@@ -89,10 +159,11 @@ class Candidate(_message.Message):
         sample_id: _builtins.str = ...,
         score: _decision_pb2.Score | None = ...,
         accepted: _builtins.bool = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "rank", b"rank", "sample_id", b"sample_id", "score", b"score", "subject_id", b"subject_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "labels", b"labels", "rank", b"rank", "sample_id", b"sample_id", "score", b"score", "subject_id", b"subject_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -110,25 +181,45 @@ class IdentifyResponse(_message.Message):
 
         DESCRIPTOR: _descriptor.Descriptor
 
+        BOX_FIELD_NUMBER: _builtins.int
+        QUALITY_FIELD_NUMBER: _builtins.int
         CANDIDATES_FIELD_NUMBER: _builtins.int
         IDENTIFIED_FIELD_NUMBER: _builtins.int
+        EXPLANATION_FIELD_NUMBER: _builtins.int
         identified: _builtins.bool
         """The best candidate is accepted."""
+        @_builtins.property
+        def box(self) -> _probe_pb2.Box:
+            """Where it was found; absent if the probe is no picture or the picture is the crop."""
+
+        @_builtins.property
+        def quality(self) -> _probe_pb2.Quality:
+            """How good the picture is."""
+
         @_builtins.property
         def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
             """The most alike subjects, best first, accepted or not."""
 
+        @_builtins.property
+        def explanation(self) -> _decision_pb2.Explanation:
+            """Only if it was asked for."""
+
         def __init__(
             self,
             *,
+            box: _probe_pb2.Box | None = ...,
+            quality: _probe_pb2.Quality | None = ...,
             candidates: _abc.Iterable[Global___Candidate] | None = ...,
             identified: _builtins.bool = ...,
+            explanation: _decision_pb2.Explanation | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_box", b"_box", "box", b"box", "explanation", b"explanation", "quality", b"quality"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "identified", b"identified"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_box", b"_box", "box", b"box", "candidates", b"candidates", "explanation", b"explanation", "identified", b"identified", "quality", b"quality"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
+        _WhichOneofReturnType__box: _TypeAlias = _typing.Literal["box"]  # noqa: Y015
+        _WhichOneofArgType__box: _TypeAlias = _typing.Literal["_box", b"_box"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__box) -> _WhichOneofReturnType__box | None: ...
 
     FACES_FIELD_NUMBER: _builtins.int
     APPLIED_FIELD_NUMBER: _builtins.int
@@ -161,3 +252,233 @@ class IdentifyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IdentifyResponse: _TypeAlias = IdentifyResponse  # noqa: Y015
+
+@_typing.final
+class IdentifyStreamRequest(_message.Message):
+    """One search of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """Comes back with the answer; at most 128 bytes."""
+    @_builtins.property
+    def request(self) -> Global___IdentifyRequest:
+        """The search."""
+
+    def __init__(
+        self,
+        *,
+        tag: _builtins.str = ...,
+        request: Global___IdentifyRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IdentifyStreamRequest: _TypeAlias = IdentifyStreamRequest  # noqa: Y015
+
+@_typing.final
+class IdentifyStreamResponse(_message.Message):
+    """The outcome of one search of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """As it was sent."""
+    @_builtins.property
+    def response(self) -> Global___IdentifyResponse:
+        """The answer."""
+
+    @_builtins.property
+    def rejected(self) -> _embedding_pb2.Rejection:
+        """It was refused."""
+
+    def __init__(
+        self,
+        *,
+        tag: _builtins.str = ...,
+        response: Global___IdentifyResponse | None = ...,
+        rejected: _embedding_pb2.Rejection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "rejected", b"rejected", "response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "rejected", b"rejected", "response", b"response", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["response", "rejected"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___IdentifyStreamResponse: _TypeAlias = IdentifyStreamResponse  # noqa: Y015
+
+@_typing.final
+class FindDuplicatesRequest(_message.Message):
+    """What to look for in a gallery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GALLERY_ID_FIELD_NUMBER: _builtins.int
+    TARGET_FMR_FIELD_NUMBER: _builtins.int
+    MAX_FINDINGS_FIELD_NUMBER: _builtins.int
+    gallery_id: _builtins.str
+    """The gallery."""
+    target_fmr: _builtins.float
+    """False match rate of one comparison of two subjects, in (0, 1); 0 means the server's default FMR."""
+    max_findings: _builtins.int
+    """At most so many pairs, and as many misfits: 1 to 10000; 0 means 1000."""
+    def __init__(
+        self,
+        *,
+        gallery_id: _builtins.str = ...,
+        target_fmr: _builtins.float = ...,
+        max_findings: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gallery_id", b"gallery_id", "max_findings", b"max_findings", "target_fmr", b"target_fmr"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindDuplicatesRequest: _TypeAlias = FindDuplicatesRequest  # noqa: Y015
+
+@_typing.final
+class DuplicatePair(_message.Message):
+    """Two subjects that are one person, by the threshold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_A_FIELD_NUMBER: _builtins.int
+    SUBJECT_B_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    subject_a: _builtins.str
+    """One of them; its id sorts before the other's."""
+    subject_b: _builtins.str
+    """The other."""
+    @_builtins.property
+    def score(self) -> _decision_pb2.Score:
+        """How alike they are, by all of their samples."""
+
+    def __init__(
+        self,
+        *,
+        subject_a: _builtins.str = ...,
+        subject_b: _builtins.str = ...,
+        score: _decision_pb2.Score | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["score", b"score", "subject_a", b"subject_a", "subject_b", b"subject_b"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DuplicatePair: _TypeAlias = DuplicatePair  # noqa: Y015
+
+@_typing.final
+class Misfit(_message.Message):
+    """A sample that is less like the rest of its subject than the threshold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    SAMPLE_ID_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    NEAREST_SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    subject_id: _builtins.str
+    """The subject."""
+    sample_id: _builtins.str
+    """The sample."""
+    nearest_subject_id: _builtins.str
+    """The subject that it is most like, if that is another one and at or above the threshold."""
+    @_builtins.property
+    def score(self) -> _decision_pb2.Score:
+        """How alike it is to the subject's other samples."""
+
+    def __init__(
+        self,
+        *,
+        subject_id: _builtins.str = ...,
+        sample_id: _builtins.str = ...,
+        score: _decision_pb2.Score | None = ...,
+        nearest_subject_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nearest_subject_id", b"nearest_subject_id", "sample_id", b"sample_id", "score", b"score", "subject_id", b"subject_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Misfit: _TypeAlias = Misfit  # noqa: Y015
+
+@_typing.final
+class FindDuplicatesResponse(_message.Message):
+    """One finding, or the end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Summary(_message.Message):
+        """What closes the stream."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        APPLIED_FIELD_NUMBER: _builtins.int
+        GALLERY_REVISION_FIELD_NUMBER: _builtins.int
+        TRUNCATED_FIELD_NUMBER: _builtins.int
+        gallery_revision: _builtins.int
+        """The revision that was looked through."""
+        truncated: _builtins.bool
+        """There were more than `max_findings` pairs or misfits."""
+        @_builtins.property
+        def applied(self) -> _decision_pb2.AppliedDecision:
+            """What was decided by."""
+
+        def __init__(
+            self,
+            *,
+            applied: _decision_pb2.AppliedDecision | None = ...,
+            gallery_revision: _builtins.int = ...,
+            truncated: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "gallery_revision", b"gallery_revision", "truncated", b"truncated"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PAIR_FIELD_NUMBER: _builtins.int
+    MISFIT_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pair(self) -> Global___DuplicatePair:
+        """Two subjects that are one person."""
+
+    @_builtins.property
+    def misfit(self) -> Global___Misfit:
+        """A sample that does not fit."""
+
+    @_builtins.property
+    def summary(self) -> Global___FindDuplicatesResponse.Summary:
+        """The last message."""
+
+    def __init__(
+        self,
+        *,
+        pair: Global___DuplicatePair | None = ...,
+        misfit: Global___Misfit | None = ...,
+        summary: Global___FindDuplicatesResponse.Summary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding", "misfit", b"misfit", "pair", b"pair", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding", "misfit", b"misfit", "pair", b"pair", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_finding: _TypeAlias = _typing.Literal["pair", "misfit", "summary"]  # noqa: Y015
+    _WhichOneofArgType_finding: _TypeAlias = _typing.Literal["finding", b"finding"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_finding) -> _WhichOneofReturnType_finding | None: ...
+
+Global___FindDuplicatesResponse: _TypeAlias = FindDuplicatesResponse  # noqa: Y015

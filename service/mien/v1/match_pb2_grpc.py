@@ -40,6 +40,16 @@ class MatchServiceStub:
                 request_serializer=mien_dot_v1_dot_match__pb2.IdentifyRequest.SerializeToString,
                 response_deserializer=mien_dot_v1_dot_match__pb2.IdentifyResponse.FromString,
                 _registered_method=True)
+        self.IdentifyStream = channel.stream_stream(
+                '/mien.v1.MatchService/IdentifyStream',
+                request_serializer=mien_dot_v1_dot_match__pb2.IdentifyStreamRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_match__pb2.IdentifyStreamResponse.FromString,
+                _registered_method=True)
+        self.FindDuplicates = channel.unary_stream(
+                '/mien.v1.MatchService/FindDuplicates',
+                request_serializer=mien_dot_v1_dot_match__pb2.FindDuplicatesRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_match__pb2.FindDuplicatesResponse.FromString,
+                _registered_method=True)
 
 
 class MatchServiceServicer:
@@ -53,6 +63,22 @@ class MatchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IdentifyStream(self, request_iterator, context):
+        """The same for as many searches as there are. Answers come as they are ready and carry their tags; what is wrong
+        with one search does not end the others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindDuplicates(self, request, context):
+        """Pairs of subjects that are one person, and samples that do not fit their subject, at a stated FMR. The pairs come
+        first, the most alike first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MatchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +86,16 @@ def add_MatchServiceServicer_to_server(servicer, server):
                     servicer.Identify,
                     request_deserializer=mien_dot_v1_dot_match__pb2.IdentifyRequest.FromString,
                     response_serializer=mien_dot_v1_dot_match__pb2.IdentifyResponse.SerializeToString,
+            ),
+            'IdentifyStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.IdentifyStream,
+                    request_deserializer=mien_dot_v1_dot_match__pb2.IdentifyStreamRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_match__pb2.IdentifyStreamResponse.SerializeToString,
+            ),
+            'FindDuplicates': grpc.unary_stream_rpc_method_handler(
+                    servicer.FindDuplicates,
+                    request_deserializer=mien_dot_v1_dot_match__pb2.FindDuplicatesRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_match__pb2.FindDuplicatesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +126,60 @@ class MatchService:
             '/mien.v1.MatchService/Identify',
             mien_dot_v1_dot_match__pb2.IdentifyRequest.SerializeToString,
             mien_dot_v1_dot_match__pb2.IdentifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IdentifyStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/mien.v1.MatchService/IdentifyStream',
+            mien_dot_v1_dot_match__pb2.IdentifyStreamRequest.SerializeToString,
+            mien_dot_v1_dot_match__pb2.IdentifyStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindDuplicates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mien.v1.MatchService/FindDuplicates',
+            mien_dot_v1_dot_match__pb2.FindDuplicatesRequest.SerializeToString,
+            mien_dot_v1_dot_match__pb2.FindDuplicatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,14 @@ class MatchServiceStub:
     def __new__(cls, channel: _aio.Channel) -> MatchServiceAsyncStub: ...
     Identify: _grpc.UnaryUnaryMultiCallable[_match_pb2.IdentifyRequest, _match_pb2.IdentifyResponse]
     """Who in the gallery is this, if anybody?"""
+    IdentifyStream: _grpc.StreamStreamMultiCallable[_match_pb2.IdentifyStreamRequest, _match_pb2.IdentifyStreamResponse]
+    """The same for as many searches as there are. Answers come as they are ready and carry their tags; what is wrong
+    with one search does not end the others.
+    """
+    FindDuplicates: _grpc.UnaryStreamMultiCallable[_match_pb2.FindDuplicatesRequest, _match_pb2.FindDuplicatesResponse]
+    """Pairs of subjects that are one person, and samples that do not fit their subject, at a stated FMR. The pairs come
+    first, the most alike first.
+    """
 
 @_typing.type_check_only
 class MatchServiceAsyncStub(MatchServiceStub):
@@ -43,6 +51,14 @@ class MatchServiceAsyncStub(MatchServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Identify: _aio.UnaryUnaryMultiCallable[_match_pb2.IdentifyRequest, _match_pb2.IdentifyResponse]  # type: ignore[assignment]
     """Who in the gallery is this, if anybody?"""
+    IdentifyStream: _aio.StreamStreamMultiCallable[_match_pb2.IdentifyStreamRequest, _match_pb2.IdentifyStreamResponse]  # type: ignore[assignment]
+    """The same for as many searches as there are. Answers come as they are ready and carry their tags; what is wrong
+    with one search does not end the others.
+    """
+    FindDuplicates: _aio.UnaryStreamMultiCallable[_match_pb2.FindDuplicatesRequest, _match_pb2.FindDuplicatesResponse]  # type: ignore[assignment]
+    """Pairs of subjects that are one person, and samples that do not fit their subject, at a stated FMR. The pairs come
+    first, the most alike first.
+    """
 
 class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
     """1:N search."""
@@ -54,5 +70,25 @@ class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_match_pb2.IdentifyResponse, _abc.Awaitable[_match_pb2.IdentifyResponse]]:
         """Who in the gallery is this, if anybody?"""
+
+    @_abc_1.abstractmethod
+    def IdentifyStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_match_pb2.IdentifyStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_match_pb2.IdentifyStreamResponse], _abc.AsyncIterator[_match_pb2.IdentifyStreamResponse]]:
+        """The same for as many searches as there are. Answers come as they are ready and carry their tags; what is wrong
+        with one search does not end the others.
+        """
+
+    @_abc_1.abstractmethod
+    def FindDuplicates(
+        self,
+        request: _match_pb2.FindDuplicatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_match_pb2.FindDuplicatesResponse], _abc.AsyncIterator[_match_pb2.FindDuplicatesResponse]]:
+        """Pairs of subjects that are one person, and samples that do not fit their subject, at a stated FMR. The pairs come
+        first, the most alike first.
+        """
 
 def add_MatchServiceServicer_to_server(servicer: MatchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

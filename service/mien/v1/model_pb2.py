@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13mien/v1/model.proto\x12\x07mien.v1\"\xac\x02\n\x05Model\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x0b\n\x03\x64im\x18\x03 \x01(\r\x12\x0f\n\x07license\x18\x05 \x01(\t\x12\x13\n\x0b\x63rop_height\x18\t \x01(\r\x12\x12\n\ncrop_width\x18\n \x01(\r\x12\x11\n\talignment\x18\x0b \x01(\t\x12\x12\n\ncalibrated\x18\x0c \x01(\x08\x12#\n\x16smallest_supported_fmr\x18\r \x01(\x01H\x00\x88\x01\x01\x12#\n\x16\x63\x61libration_identities\x18\x0e \x01(\x04H\x01\x88\x01\x01\x12\x0e\n\x06\x66usion\x18\x0f \x01(\tB\x19\n\x17_smallest_supported_fmrB\x19\n\x17_calibration_identities\"#\n\x0fGetModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t2D\n\x0cModelService\x12\x34\n\x08GetModel\x12\x18.mien.v1.GetModelRequest\x1a\x0e.mien.v1.Modelb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13mien/v1/model.proto\x12\x07mien.v1\"\xac\x02\n\x05Model\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x0b\n\x03\x64im\x18\x03 \x01(\r\x12\x0f\n\x07license\x18\x05 \x01(\t\x12\x13\n\x0b\x63rop_height\x18\t \x01(\r\x12\x12\n\ncrop_width\x18\n \x01(\r\x12\x11\n\talignment\x18\x0b \x01(\t\x12\x12\n\ncalibrated\x18\x0c \x01(\x08\x12#\n\x16smallest_supported_fmr\x18\r \x01(\x01H\x00\x88\x01\x01\x12#\n\x16\x63\x61libration_identities\x18\x0e \x01(\x04H\x01\x88\x01\x01\x12\x0e\n\x06\x66usion\x18\x0f \x01(\tB\x19\n\x17_smallest_supported_fmrB\x19\n\x17_calibration_identities\"#\n\x0fGetModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"L\n\x15GetCalibrationRequest\x12\x16\n\x0e\x63\x61libration_id\x18\x01 \x01(\t\x12\x1b\n\x13samples_per_subject\x18\x02 \x01(\r\"\x94\x01\n\x0eOperatingPoint\x12\x0b\n\x03\x66mr\x18\x01 \x01(\x01\x12\x11\n\tthreshold\x18\x02 \x01(\x02\x12\x0c\n\x04\x66nmr\x18\x03 \x01(\x01\x12\x13\n\x0b\x66mr_lower95\x18\x04 \x01(\x01\x12\x13\n\x0b\x66mr_upper95\x18\x05 \x01(\x01\x12\x14\n\x0c\x66nmr_lower95\x18\x06 \x01(\x01\x12\x14\n\x0c\x66nmr_upper95\x18\x07 \x01(\x01\"\x9d\x02\n\x0b\x43\x61libration\x12\x16\n\x0e\x63\x61libration_id\x18\x01 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x1b\n\x13genuine_comparisons\x18\x03 \x01(\x04\x12\x1c\n\x14impostor_comparisons\x18\x04 \x01(\x04\x12\x12\n\nidentities\x18\x05 \x01(\x04\x12\'\n\x06points\x18\x06 \x03(\x0b\x32\x17.mien.v1.OperatingPoint\x12\x16\n\x0e\x64\x61taset_digest\x18\x07 \x01(\t\x12\x1e\n\x16smallest_supported_fmr\x18\t \x01(\x01\x12\x1b\n\x13samples_per_subject\x18\n \x01(\r\x12\x0e\n\x06\x66usion\x18\x0b \x01(\t2\x8c\x01\n\x0cModelService\x12\x34\n\x08GetModel\x12\x18.mien.v1.GetModelRequest\x1a\x0e.mien.v1.Model\x12\x46\n\x0eGetCalibration\x12\x1e.mien.v1.GetCalibrationRequest\x1a\x14.mien.v1.Calibrationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL']._serialized_end=333
   _globals['_GETMODELREQUEST']._serialized_start=335
   _globals['_GETMODELREQUEST']._serialized_end=370
-  _globals['_MODELSERVICE']._serialized_start=372
-  _globals['_MODELSERVICE']._serialized_end=440
+  _globals['_GETCALIBRATIONREQUEST']._serialized_start=372
+  _globals['_GETCALIBRATIONREQUEST']._serialized_end=448
+  _globals['_OPERATINGPOINT']._serialized_start=451
+  _globals['_OPERATINGPOINT']._serialized_end=599
+  _globals['_CALIBRATION']._serialized_start=602
+  _globals['_CALIBRATION']._serialized_end=887
+  _globals['_MODELSERVICE']._serialized_start=890
+  _globals['_MODELSERVICE']._serialized_end=1030
 # @@protoc_insertion_point(module_scope)

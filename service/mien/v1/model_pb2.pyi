@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -108,3 +110,135 @@ class GetModelRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetModelRequest: _TypeAlias = GetModelRequest  # noqa: Y015
+
+@_typing.final
+class GetCalibrationRequest(_message.Message):
+    """The calibration to describe."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALIBRATION_ID_FIELD_NUMBER: _builtins.int
+    SAMPLES_PER_SUBJECT_FIELD_NUMBER: _builtins.int
+    calibration_id: _builtins.str
+    """Empty means that of the model that is served."""
+    samples_per_subject: _builtins.int
+    """Samples of a subject that the rates are for; 0 means 1. The next larger number that was measured answers."""
+    def __init__(
+        self,
+        *,
+        calibration_id: _builtins.str = ...,
+        samples_per_subject: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_id", b"calibration_id", "samples_per_subject", b"samples_per_subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCalibrationRequest: _TypeAlias = GetCalibrationRequest  # noqa: Y015
+
+@_typing.final
+class OperatingPoint(_message.Message):
+    """A threshold and the rates that were measured at it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FMR_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    FNMR_FIELD_NUMBER: _builtins.int
+    FMR_LOWER95_FIELD_NUMBER: _builtins.int
+    FMR_UPPER95_FIELD_NUMBER: _builtins.int
+    FNMR_LOWER95_FIELD_NUMBER: _builtins.int
+    FNMR_UPPER95_FIELD_NUMBER: _builtins.int
+    fmr: _builtins.float
+    """False match rate (ISO/IEC 19795-1)."""
+    threshold: _builtins.float
+    """Similarities at or above it match."""
+    fnmr: _builtins.float
+    """False non-match rate."""
+    fmr_lower95: _builtins.float
+    """Lower end of the 95 % interval of `fmr`, from resampling identities."""
+    fmr_upper95: _builtins.float
+    """Upper end of it."""
+    fnmr_lower95: _builtins.float
+    """Lower end of the 95 % interval of `fnmr`."""
+    fnmr_upper95: _builtins.float
+    """Upper end of it."""
+    def __init__(
+        self,
+        *,
+        fmr: _builtins.float = ...,
+        threshold: _builtins.float = ...,
+        fnmr: _builtins.float = ...,
+        fmr_lower95: _builtins.float = ...,
+        fmr_upper95: _builtins.float = ...,
+        fnmr_lower95: _builtins.float = ...,
+        fnmr_upper95: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fmr", b"fmr", "fmr_lower95", b"fmr_lower95", "fmr_upper95", b"fmr_upper95", "fnmr", b"fnmr", "fnmr_lower95", b"fnmr_lower95", "fnmr_upper95", b"fnmr_upper95", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperatingPoint: _TypeAlias = OperatingPoint  # noqa: Y015
+
+@_typing.final
+class Calibration(_message.Message):
+    """Error rates of a model, measured on people that it was never trained on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALIBRATION_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    GENUINE_COMPARISONS_FIELD_NUMBER: _builtins.int
+    IMPOSTOR_COMPARISONS_FIELD_NUMBER: _builtins.int
+    IDENTITIES_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    DATASET_DIGEST_FIELD_NUMBER: _builtins.int
+    SMALLEST_SUPPORTED_FMR_FIELD_NUMBER: _builtins.int
+    SAMPLES_PER_SUBJECT_FIELD_NUMBER: _builtins.int
+    FUSION_FIELD_NUMBER: _builtins.int
+    calibration_id: _builtins.str
+    """Its id."""
+    model_fingerprint: _builtins.str
+    """The model."""
+    genuine_comparisons: _builtins.int
+    """Comparisons of two looks of one person behind it."""
+    impostor_comparisons: _builtins.int
+    """Comparisons of two people behind it."""
+    identities: _builtins.int
+    """People behind it."""
+    dataset_digest: _builtins.str
+    """SHA-256 of the data."""
+    smallest_supported_fmr: _builtins.float
+    """The smallest FMR that the data supports."""
+    samples_per_subject: _builtins.int
+    """Samples of a subject that the rates are for."""
+    fusion: _builtins.str
+    """How the similarities of a subject's samples are fused: "max" or "mean"."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatingPoint]:
+        """By falling FMR, down to the smallest that the data supports."""
+
+    def __init__(
+        self,
+        *,
+        calibration_id: _builtins.str = ...,
+        model_fingerprint: _builtins.str = ...,
+        genuine_comparisons: _builtins.int = ...,
+        impostor_comparisons: _builtins.int = ...,
+        identities: _builtins.int = ...,
+        points: _abc.Iterable[Global___OperatingPoint] | None = ...,
+        dataset_digest: _builtins.str = ...,
+        smallest_supported_fmr: _builtins.float = ...,
+        samples_per_subject: _builtins.int = ...,
+        fusion: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_id", b"calibration_id", "dataset_digest", b"dataset_digest", "fusion", b"fusion", "genuine_comparisons", b"genuine_comparisons", "identities", b"identities", "impostor_comparisons", b"impostor_comparisons", "model_fingerprint", b"model_fingerprint", "points", b"points", "samples_per_subject", b"samples_per_subject", "smallest_supported_fmr", b"smallest_supported_fmr"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Calibration: _TypeAlias = Calibration  # noqa: Y015

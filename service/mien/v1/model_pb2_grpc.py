@@ -40,6 +40,11 @@ class ModelServiceStub:
                 request_serializer=mien_dot_v1_dot_model__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=mien_dot_v1_dot_model__pb2.Model.FromString,
                 _registered_method=True)
+        self.GetCalibration = channel.unary_unary(
+                '/mien.v1.ModelService/GetCalibration',
+                request_serializer=mien_dot_v1_dot_model__pb2.GetCalibrationRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_model__pb2.Calibration.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer:
@@ -53,6 +58,13 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCalibration(self, request, context):
+        """What its similarities mean: thresholds with the error rates that were measured at them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +72,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=mien_dot_v1_dot_model__pb2.GetModelRequest.FromString,
                     response_serializer=mien_dot_v1_dot_model__pb2.Model.SerializeToString,
+            ),
+            'GetCalibration': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCalibration,
+                    request_deserializer=mien_dot_v1_dot_model__pb2.GetCalibrationRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_model__pb2.Calibration.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +107,33 @@ class ModelService:
             '/mien.v1.ModelService/GetModel',
             mien_dot_v1_dot_model__pb2.GetModelRequest.SerializeToString,
             mien_dot_v1_dot_model__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCalibration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mien.v1.ModelService/GetCalibration',
+            mien_dot_v1_dot_model__pb2.GetCalibrationRequest.SerializeToString,
+            mien_dot_v1_dot_model__pb2.Calibration.FromString,
             options,
             channel_credentials,
             insecure,

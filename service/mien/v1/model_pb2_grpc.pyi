@@ -35,6 +35,8 @@ class ModelServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ModelServiceAsyncStub: ...
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.Model]
     """The model that embeds."""
+    GetCalibration: _grpc.UnaryUnaryMultiCallable[_model_pb2.GetCalibrationRequest, _model_pb2.Calibration]
+    """What its similarities mean: thresholds with the error rates that were measured at them."""
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
@@ -43,6 +45,8 @@ class ModelServiceAsyncStub(ModelServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetModel: _aio.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.Model]  # type: ignore[assignment]
     """The model that embeds."""
+    GetCalibration: _aio.UnaryUnaryMultiCallable[_model_pb2.GetCalibrationRequest, _model_pb2.Calibration]  # type: ignore[assignment]
+    """What its similarities mean: thresholds with the error rates that were measured at them."""
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     """What is served."""
@@ -54,5 +58,13 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
         """The model that embeds."""
+
+    @_abc_1.abstractmethod
+    def GetCalibration(
+        self,
+        request: _model_pb2.GetCalibrationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.Calibration, _abc.Awaitable[_model_pb2.Calibration]]:
+        """What its similarities mean: thresholds with the error rates that were measured at them."""
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

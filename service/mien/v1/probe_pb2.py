@@ -22,21 +22,28 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from mien.v1 import reason_pb2 as mien_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13mien/v1/probe.proto\x12\x07mien.v1\"\x18\n\x05Image\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"B\n\tEmbedding\x12\x19\n\x11model_fingerprint\x18\x01 \x01(\t\x12\r\n\x05\x66\x33\x32le\x18\x02 \x01(\x0c\x12\x0b\n\x03\x64im\x18\x03 \x01(\r\"4\n\nSubjectRef\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\"\x83\x01\n\x05Probe\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x0e.mien.v1.ImageH\x00\x12\'\n\tembedding\x18\x02 \x01(\x0b\x32\x12.mien.v1.EmbeddingH\x00\x12&\n\x07subject\x18\x03 \x01(\x0b\x32\x13.mien.v1.SubjectRefH\x00\x42\x08\n\x06sourceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13mien/v1/probe.proto\x12\x07mien.v1\x1a\x14mien/v1/reason.proto\"F\n\x05Image\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12!\n\x06target\x18\x02 \x01(\x0b\x32\x0c.mien.v1.BoxH\x00\x88\x01\x01\x42\t\n\x07_target\"?\n\x03\x42ox\x12\x0c\n\x04left\x18\x01 \x01(\x02\x12\x0b\n\x03top\x18\x02 \x01(\x02\x12\r\n\x05width\x18\x03 \x01(\x02\x12\x0e\n\x06height\x18\x04 \x01(\x02\"\xc2\x01\n\x07Quality\x12\x12\n\x05score\x18\x01 \x01(\x02H\x00\x88\x01\x01\x12\x16\n\tsharpness\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x17\n\nbrightness\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x18\n\x0bmin_side_px\x18\x04 \x01(\x02H\x03\x88\x01\x01\x12!\n\x08warnings\x18\x05 \x03(\x0e\x32\x0f.mien.v1.ReasonB\x08\n\x06_scoreB\x0c\n\n_sharpnessB\r\n\x0b_brightnessB\x0e\n\x0c_min_side_px\"B\n\tEmbedding\x12\x19\n\x11model_fingerprint\x18\x01 \x01(\t\x12\r\n\x05\x66\x33\x32le\x18\x02 \x01(\x0c\x12\x0b\n\x03\x64im\x18\x03 \x01(\r\"4\n\nSubjectRef\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\"\x83\x01\n\x05Probe\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x0e.mien.v1.ImageH\x00\x12\'\n\tembedding\x18\x02 \x01(\x0b\x32\x12.mien.v1.EmbeddingH\x00\x12&\n\x07subject\x18\x03 \x01(\x0b\x32\x13.mien.v1.SubjectRefH\x00\x42\x08\n\x06source*\x8c\x01\n\x0fMultiFacePolicy\x12!\n\x1dMULTI_FACE_POLICY_UNSPECIFIED\x10\x00\x12\x1c\n\x18MULTI_FACE_POLICY_REJECT\x10\x01\x12\x1d\n\x19MULTI_FACE_POLICY_LARGEST\x10\x02\x12\x19\n\x15MULTI_FACE_POLICY_ALL\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mien.v1.probe_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_IMAGE']._serialized_start=32
-  _globals['_IMAGE']._serialized_end=56
-  _globals['_EMBEDDING']._serialized_start=58
-  _globals['_EMBEDDING']._serialized_end=124
-  _globals['_SUBJECTREF']._serialized_start=126
-  _globals['_SUBJECTREF']._serialized_end=178
-  _globals['_PROBE']._serialized_start=181
-  _globals['_PROBE']._serialized_end=312
+  _globals['_MULTIFACEPOLICY']._serialized_start=645
+  _globals['_MULTIFACEPOLICY']._serialized_end=785
+  _globals['_IMAGE']._serialized_start=54
+  _globals['_IMAGE']._serialized_end=124
+  _globals['_BOX']._serialized_start=126
+  _globals['_BOX']._serialized_end=189
+  _globals['_QUALITY']._serialized_start=192
+  _globals['_QUALITY']._serialized_end=386
+  _globals['_EMBEDDING']._serialized_start=388
+  _globals['_EMBEDDING']._serialized_end=454
+  _globals['_SUBJECTREF']._serialized_start=456
+  _globals['_SUBJECTREF']._serialized_end=508
+  _globals['_PROBE']._serialized_start=511
+  _globals['_PROBE']._serialized_end=642
 # @@protoc_insertion_point(module_scope)

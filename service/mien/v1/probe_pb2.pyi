@@ -3,8 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from mien.v1 import reason_pb2 as _reason_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -16,6 +20,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _MultiFacePolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MultiFacePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MultiFacePolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MULTI_FACE_POLICY_UNSPECIFIED: _MultiFacePolicy.ValueType  # 0
+    """The call's own: Identify looks for every face, all other calls reject."""
+    MULTI_FACE_POLICY_REJECT: _MultiFacePolicy.ValueType  # 1
+    """Refuse the picture."""
+    MULTI_FACE_POLICY_LARGEST: _MultiFacePolicy.ValueType  # 2
+    """Take the largest."""
+    MULTI_FACE_POLICY_ALL: _MultiFacePolicy.ValueType  # 3
+    """Take each of them; for Identify only."""
+
+class MultiFacePolicy(_MultiFacePolicy, metaclass=_MultiFacePolicyEnumTypeWrapper):
+    """What to do with a picture that shows several faces."""
+
+MULTI_FACE_POLICY_UNSPECIFIED: MultiFacePolicy.ValueType  # 0
+"""The call's own: Identify looks for every face, all other calls reject."""
+MULTI_FACE_POLICY_REJECT: MultiFacePolicy.ValueType  # 1
+"""Refuse the picture."""
+MULTI_FACE_POLICY_LARGEST: MultiFacePolicy.ValueType  # 2
+"""Take the largest."""
+MULTI_FACE_POLICY_ALL: MultiFacePolicy.ValueType  # 3
+"""Take each of them; for Identify only."""
+Global___MultiFacePolicy: _TypeAlias = MultiFacePolicy  # noqa: Y015
+
 @_typing.final
 class Image(_message.Message):
     """A picture as its file holds it."""
@@ -23,20 +55,117 @@ class Image(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTENT_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
     content: _builtins.bytes
     """JPEG, PNG, WebP, BMP or PNM bytes; an EXIF orientation is applied. At most 10 MiB and 40 megapixels."""
+    @_builtins.property
+    def target(self) -> Global___Box:
+        """Where in it to look; absent means everywhere."""
+
     def __init__(
         self,
         *,
         content: _builtins.bytes = ...,
+        target: Global___Box | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_target", b"_target", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target", b"_target", "content", b"content", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__target: _TypeAlias = _typing.Literal["target"]  # noqa: Y015
+    _WhichOneofArgType__target: _TypeAlias = _typing.Literal["_target", b"_target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target) -> _WhichOneofReturnType__target | None: ...
+
+Global___Image: _TypeAlias = Image  # noqa: Y015
+
+@_typing.final
+class Box(_message.Message):
+    """A rectangle of an upright picture, in shares of its width and height: (0, 0) is the upper left corner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEFT_FIELD_NUMBER: _builtins.int
+    TOP_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    left: _builtins.float
+    """Of its left edge."""
+    top: _builtins.float
+    """Of its upper edge."""
+    width: _builtins.float
+    """From left to right."""
+    height: _builtins.float
+    """From top to bottom."""
+    def __init__(
+        self,
+        *,
+        left: _builtins.float = ...,
+        top: _builtins.float = ...,
+        width: _builtins.float = ...,
+        height: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "left", b"left", "top", b"top", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Image: _TypeAlias = Image  # noqa: Y015
+Global___Box: _TypeAlias = Box  # noqa: Y015
+
+@_typing.final
+class Quality(_message.Message):
+    """How good a picture of a face is, by measures that docs/photographs.md explains. Absent is not measured."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCORE_FIELD_NUMBER: _builtins.int
+    SHARPNESS_FIELD_NUMBER: _builtins.int
+    BRIGHTNESS_FIELD_NUMBER: _builtins.int
+    MIN_SIDE_PX_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    score: _builtins.float
+    """How sure the detector is that it is a face, in (0, 1]."""
+    sharpness: _builtins.float
+    """Variance of the Laplacian of the crop's luminance; smaller is more blurred."""
+    brightness: _builtins.float
+    """Mean luminance of the crop, in [0, 1]."""
+    min_side_px: _builtins.float
+    """The shorter side of the face's box, in pixels of the picture."""
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_reason_pb2.Reason.ValueType]:
+        """What may make a comparison worse than calibrated, though it was not refused."""
+
+    def __init__(
+        self,
+        *,
+        score: _builtins.float | None = ...,
+        sharpness: _builtins.float | None = ...,
+        brightness: _builtins.float | None = ...,
+        min_side_px: _builtins.float | None = ...,
+        warnings: _abc.Iterable[_reason_pb2.Reason.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_brightness", b"_brightness", "_min_side_px", b"_min_side_px", "_score", b"_score", "_sharpness", b"_sharpness", "brightness", b"brightness", "min_side_px", b"min_side_px", "score", b"score", "sharpness", b"sharpness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_brightness", b"_brightness", "_min_side_px", b"_min_side_px", "_score", b"_score", "_sharpness", b"_sharpness", "brightness", b"brightness", "min_side_px", b"min_side_px", "score", b"score", "sharpness", b"sharpness", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__brightness: _TypeAlias = _typing.Literal["brightness"]  # noqa: Y015
+    _WhichOneofArgType__brightness: _TypeAlias = _typing.Literal["_brightness", b"_brightness"]  # noqa: Y015
+    _WhichOneofReturnType__min_side_px: _TypeAlias = _typing.Literal["min_side_px"]  # noqa: Y015
+    _WhichOneofArgType__min_side_px: _TypeAlias = _typing.Literal["_min_side_px", b"_min_side_px"]  # noqa: Y015
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    _WhichOneofReturnType__sharpness: _TypeAlias = _typing.Literal["sharpness"]  # noqa: Y015
+    _WhichOneofArgType__sharpness: _TypeAlias = _typing.Literal["_sharpness", b"_sharpness"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__brightness) -> _WhichOneofReturnType__brightness | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_side_px) -> _WhichOneofReturnType__min_side_px | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sharpness) -> _WhichOneofReturnType__sharpness | None: ...
+
+Global___Quality: _TypeAlias = Quality  # noqa: Y015
 
 @_typing.final
 class Embedding(_message.Message):
