@@ -147,7 +147,7 @@ class Client:
                 f"no answer from {self.address} within {self._deadline} s ({details}); allow more "
                 "time, or send less at once"
             )
-        if error.code() is grpc.StatusCode.UNAVAILABLE:
+        if error.code() is grpc.StatusCode.UNAVAILABLE or (reason is None and _cut(error)):
             return errors.ServerUnavailable(
                 f"no answer from {self.address} ({details}); is `mien serve` running there?"
             )
@@ -164,6 +164,11 @@ def _exhausted(details: str) -> errors.MienError:
             f"({details}); send smaller pictures, or embeddings"
         )
     return errors.QueueFull(f"the server takes no more calls ({details}); ask again later")
+
+
+def _cut(error: grpc.Call) -> bool:
+    """Whether a server that stops let go of the call: we ourselves never cancel one."""
+    return error.code() is grpc.StatusCode.CANCELLED
 
 
 def _reason(error: grpc.Call) -> str | None:
