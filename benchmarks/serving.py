@@ -189,6 +189,8 @@ class Served:
                 each.stdin.flush()
             lines = [each.stdout.readline() for each in started]
             spent = processor_seconds([self.process, *started]) - before
+            if not all(lines):
+                raise SystemExit("a call failed; what it wrote is above")
             done = [tuple(call) for line in lines for call in json.loads(line)]
         return summary(done, start, seconds, pictures, spent)
 
