@@ -124,7 +124,7 @@ def test_a_whole_reduction_is_the_mean_of_blocks(times: int) -> None:
 def test_every_pixel_is_as_the_slow_and_obvious_way_has_it(scale: float, degrees: float) -> None:
     picture = smooth(420, 380) // 2 + 100
     landmarks = moved(TEMPLATE - 56, scale, degrees, (190, 200))
-    size = 28
+    size = 12
     fast = align(picture, landmarks, size, size).astype(float)
     transform = similarity(landmarks, template(size, size))
     k = max(1, math.ceil(1 / scale_of(transform)))
