@@ -64,14 +64,14 @@ def similarity(source: Landmarks, target: Landmarks) -> Transform:
     """
     points, wanted = np.asarray(source, np.float64), np.asarray(target, np.float64)
     centre, aim = points.mean(axis=0), wanted.mean(axis=0)
-    points, wanted = points - centre, wanted - aim
-    variance = (points**2).sum() / len(points)
-    if not (np.isfinite(variance) and variance > 0):
+    variance = points.var(axis=0).sum() if np.isfinite(points).all() else 0
+    if not variance > 0:
         raise InvalidRequest(
             f"the landmarks {np.asarray(source).round(1).tolist()} give no position; they must be "
             "finite and not all in one place"
         )
-    left, singular, right = np.linalg.svd(wanted.T @ points / len(points))
+    spread = (wanted - aim).T @ (points - centre) / len(points)
+    left, singular, right = np.linalg.svd(spread)
     signs = np.array([1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
     rotation = left @ np.diag(signs) @ right
     turned = (singular * signs).sum() / variance * rotation

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from mien.errors import InvalidRequest
-from mien.vision.alignment import TEMPLATE, TEMPLATE_SIDE, Landmarks, similarity
+from mien.vision.alignment import TEMPLATE, TEMPLATE_SIDE, Landmarks, scale_of, similarity
 from mien.vision.images import RGB
 
 
@@ -36,9 +36,9 @@ class Box(NamedTuple):
         return shared / union if union > 0 else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Face:
-    """One face of a picture."""
+    """One face of a picture; equal to itself alone."""
 
     box: Box
     landmarks: Landmarks | None
@@ -96,13 +96,11 @@ class AtLandmarks:
                 f"landmarks of shape {marks.shape}; a face has five of x and y: right eye, left "
                 "eye, nose, right and left mouth corner"
             )
-        corner = np.array([-0.5, -0.5, 1]), np.array([TEMPLATE_SIDE - 0.5] * 2 + [1])
-        back = similarity(TEMPLATE, marks)
-        similarity(marks, TEMPLATE)  # refuses points that are all in one place
-        (x0, y0), (x1, y1) = (back @ end for end in corner)
-        centre, side = ((x0 + x1) / 2, (y0 + y1) / 2), np.hypot(x1 - x0, y1 - y0) / np.sqrt(2)
-        box = Box(centre[0] - side / 2, centre[1] - side / 2, float(side), float(side))
-        return [Face(box, marks, 1.0)]
+        to_crop = similarity(marks, TEMPLATE)
+        side = TEMPLATE_SIDE / scale_of(to_crop)
+        middle = np.array([(TEMPLATE_SIDE - 1) / 2] * 2) - to_crop[:, 2]
+        x, y = np.linalg.solve(to_crop[:, :2], middle)
+        return [Face(Box(x - side / 2, y - side / 2, side, side), marks, 1.0)]
 
 
 @dataclass(frozen=True)
