@@ -19,9 +19,7 @@ FACE = 79 / 112
 """Of the template crop's side, the shorter side of YuNet's box."""
 
 
-def face(
-    x: float, y: float, scale: float = 2.0, degrees: float = 0.0, score: float = 0.95
-) -> Face:
+def face(x: float, y: float, scale: float = 2.0, degrees: float = 0.0, score: float = 0.95) -> Face:
     """Where a template of so many times 112 pixels is centred at (x, y)."""
     angle = np.radians(degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

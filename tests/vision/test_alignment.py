@@ -135,8 +135,7 @@ def test_every_pixel_is_as_the_slow_and_obvious_way_has_it(scale: float, degrees
             samples = [
                 bilinear(
                     picture,
-                    inverse
-                    @ [column + (i + 0.5) / k - 0.5, row + (j + 0.5) / k - 0.5, 1.0],
+                    inverse @ [column + (i + 0.5) / k - 0.5, row + (j + 0.5) / k - 0.5, 1.0],
                 )
                 for i in range(k)
                 for j in range(k)

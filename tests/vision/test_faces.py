@@ -83,7 +83,9 @@ class TestInBox:
 
     def test_a_face_elsewhere_is_not_taken_for_it(self) -> None:
         detector = Told((face(20, 20, 0.2),), width=400)
-        assert InBox(Box(200, 200, 100, 100), detector).detect(np.zeros((400, 400, 3), np.uint8)) == []
+        assert (
+            InBox(Box(200, 200, 100, 100), detector).detect(np.zeros((400, 400, 3), np.uint8)) == []
+        )
 
     @pytest.mark.parametrize(
         "box",

@@ -83,7 +83,10 @@ class TestRealFaces:
             if max(height, width) < SIDE:
                 continue
             doubled = cv2.resize(picture, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
-            one, two = detector.detect(picture)[0], detector.detect(np.asarray(doubled, np.uint8))[0]
+            one, two = (
+                detector.detect(picture)[0],
+                detector.detect(np.asarray(doubled, np.uint8))[0],
+            )
             assert one.landmarks is not None
             assert two.landmarks is not None
             apart = np.linalg.norm(two.landmarks / 2 - one.landmarks, axis=1).max()

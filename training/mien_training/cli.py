@@ -107,11 +107,11 @@ def prepare(
 
     from mien.vision import detector_file
     from mien.vision.yunet import YuNet
-    from mien_training.prepare import prepare
+    from mien_training.prepare import Order, prepare
 
     cv2.setNumThreads(1)  # the jobs share the cores
     detector = YuNet(detector_file.find(detector_model))
-    done = prepare(folder, out, detector, (size, size), multi_face, jobs)
+    done = prepare(folder, out, detector, Order((size, size), multi_face, jobs))
     click.echo("\n".join(_told(done, out)))
     ctx.exit(0 if done.cropped == done.pictures else 1 if done.cropped else REFUSED)
 
@@ -125,7 +125,8 @@ def _told(done: "Prepared", out: Path) -> Iterator[str]:
             yield f"{reason:<18} {count:,}"
     if done.without_crop:
         people = ", ".join(done.without_crop[:PEOPLE_NAMED])
-        yield f"without any crop: {len(done.without_crop):,} people ({people}, …)"
+        more = ", …" if len(done.without_crop) > PEOPLE_NAMED else ""
+        yield f"without any crop: {len(done.without_crop):,} people ({people}{more})"
     if done.orphans:
         yield f"{done.orphans:,} pictures are gone since; their crops are still in {out}"
 

@@ -35,6 +35,20 @@ AT_A_TIME = 256
 
 
 @dataclass(frozen=True)
+class Order:
+    """What is asked for."""
+
+    size: tuple[int, int] = (112, 112)
+    """Height and width of a crop."""
+    multi_face: OneFace = "reject"
+    jobs: int = 2
+    """Pictures worked on at a time."""
+
+
+DEFAULT = Order()
+
+
+@dataclass(frozen=True)
 class Way:
     """How crops are made. Another way needs another folder."""
 
@@ -75,7 +89,7 @@ class Prepared:
     outcomes: Mapping[str, int]
     """Pictures by outcome."""
     known: int
-    """Of them, those which an earlier run had finished."""
+    """Of them, those of which an earlier run told the same."""
     people: int
     without_crop: tuple[str, ...]
     """People none of whose pictures gave a crop."""
@@ -91,24 +105,17 @@ class Prepared:
         return self.outcomes.get(CROPPED, 0)
 
 
-def prepare(
-    folder: Path,
-    out: Path,
-    detector: Detector,
-    size: tuple[int, int] = (112, 112),
-    multi_face: OneFace = "reject",
-    jobs: int = 2,
-) -> Prepared:
+def prepare(folder: Path, out: Path, detector: Detector, order: Order = DEFAULT) -> Prepared:
     """Cut the face out of every picture of `<folder>/<person>/`, into `<out>/<person>/`, as PNG.
 
-    `size` is height and width. What is finished and unchanged is not done again.
+    What is finished and unchanged is not done again.
 
     Raises DatasetInvalid as `mien.dataset.scan`, and OutputExists: `out` holds something else, or
     crops that were made otherwise.
     """
     people = scan(folder)
-    way = Way(*size, detector.name, multi_face)
-    cropper = Cropper(*size, "arcface-5", detector)
+    way = Way(*order.size, detector.name, order.multi_face)
+    cropper = Cropper(*order.size, "arcface-5", detector)
     work = [job for person in people for job in _jobs(person, out)]
     known = _open_ledger(out, way)
     entries: list[Entry] = []
@@ -116,7 +123,7 @@ def prepare(
         (out / LEDGER).open("a", encoding="utf-8") as ledger,
         tqdm(total=len(work), desc="prepare", unit="picture", disable=None) as bar,
     ):
-        for entry in _done(work, cropper, multi_face, known, jobs):
+        for entry in _done(work, cropper, order, known):
             if known.get(entry.picture) != entry:
                 ledger.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
                 ledger.flush()
@@ -134,17 +141,13 @@ def _jobs(person: Person, out: Path) -> Iterator[Job]:
 
 
 def _done(
-    work: Sequence[Job],
-    cropper: Cropper,
-    multi_face: OneFace,
-    known: Mapping[str, Entry],
-    jobs: int,
+    work: Sequence[Job], cropper: Cropper, order: Order, known: Mapping[str, Entry]
 ) -> Iterator[Entry]:
     """In order; what decodes, detects and aligns lets go of Python's lock, so threads do."""
-    with ThreadPoolExecutor(jobs, thread_name_prefix="prepare") as pool:
+    with ThreadPoolExecutor(order.jobs, thread_name_prefix="prepare") as pool:
         for start in range(0, len(work), AT_A_TIME):
             yield from pool.map(
-                lambda job: _one(job, cropper, multi_face, known.get(job.name)),
+                lambda job: _one(job, cropper, order.multi_face, known.get(job.name)),
                 work[start : start + AT_A_TIME],
             )
 
@@ -233,9 +236,7 @@ def _entry(line: dict[str, Any]) -> Entry:
 def _summary(
     people: Sequence[Person], entries: Sequence[Entry], known: Mapping[str, Entry]
 ) -> Prepared:
-    with_crop = {
-        entry.picture.partition("/")[0] for entry in entries if entry.outcome == CROPPED
-    }
+    with_crop = {entry.picture.partition("/")[0] for entry in entries if entry.outcome == CROPPED}
     now = {entry.picture for entry in entries}
     return Prepared(
         outcomes=dict(Counter(entry.outcome for entry in entries).most_common()),

@@ -26,9 +26,7 @@ def fetch(name: str, url: str | None, force: bool) -> None:
 
 
 @models.command()
-@click.option(
-    "--detector-model", type=click.Path(path_type=Path), help="A file to prove instead."
-)
+@click.option("--detector-model", type=click.Path(path_type=Path), help="A file to prove instead.")
 def check(detector_model: Path | None) -> None:
     """Tell which face detector is used, after running it once."""
     from mien.vision.detector_file import KNOWN, find

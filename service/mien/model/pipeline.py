@@ -69,9 +69,7 @@ class Pipeline:
             aligned = spec.alignment != "none"
             detector = YuNet(detector_file.find()) if aligned else WholePicture()
         self._embedder = Embedder.of(bundle, threads)
-        self._cropper = Cropper(
-            spec.crop_height, spec.crop_width, spec.alignment, detector, limits
-        )
+        self._cropper = Cropper(spec.crop_height, spec.crop_width, spec.alignment, detector, limits)
         self._multi_face: OneFace = multi_face
 
     def embed(self, picture: bytes) -> Vectors:
@@ -109,8 +107,7 @@ class Pipeline:
         cuts = [outcome for outcome in outcomes if isinstance(outcome, Cuts)]
         faces = iter(self._embedded(cuts))
         return [
-            outcome if isinstance(outcome, InvalidArgument) else next(faces)
-            for outcome in outcomes
+            outcome if isinstance(outcome, InvalidArgument) else next(faces) for outcome in outcomes
         ]
 
     def _try_cut(self, picture: bytes, multi_face: MultiFace | None) -> Cuts | InvalidArgument:

@@ -110,7 +110,7 @@ def _reduce(picture: Image.Image, side: int | None) -> int:
     for reduction in (8, 4, 2):
         exact = width % reduction == 0 and height % reduction == 0
         if exact and max(width, height) // reduction >= side:
-            picture.draft(None, (width // reduction, height // reduction))  # type: ignore[arg-type]
+            picture.draft(None, (width // reduction, height // reduction))
             return width // picture.size[0]
     return 1
 
@@ -126,6 +126,7 @@ def _rgb(picture: Image.Image) -> RGB:
         return np.repeat(grey[:, :, None], 3, axis=2)
     if picture.mode == "F":
         raise ImageUndecodable("the picture has floating-point pixels; save it with 8 bits")
+    picture.info.pop("transparency", None)  # dropped anyway, and Pillow warns of some kinds
     return np.asarray(picture.convert("RGB"))
 
 
