@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -21,7 +20,7 @@ from mien.vision.cropper import Cropper
 from mien.vision.faces import Detector, Face, WholePicture
 from mien_training.prepare import LEDGER, Order, Prepared, prepare
 from tests.vision.portraits import Told, face, file, photograph, profile
-from tests.vision.shared import YUNET_FILE, environment, needs_photos, some
+from tests.vision.shared import environment, needs_photos, some
 
 ONE = face(200, 240, 2)
 
@@ -284,4 +283,3 @@ class TestCommand:
         missing = run(good.parent, "c", MIEN_MODELS=str(tmp_path))
         assert missing.returncode == 2
         assert "mien models fetch yunet" in missing.stderr
-        assert YUNET_FILE.name not in os.listdir(tmp_path)

@@ -104,7 +104,7 @@ def test_a_crop_whose_landmarks_are_the_template_is_left_as_it_is() -> None:
 
 def test_a_shift_by_whole_pixels_and_a_quarter_turn_change_no_pixel() -> None:
     picture = smooth(300, 260)
-    shifted = align(picture, np.asarray(TEMPLATE + [31, 57], np.float32), 112, 112)
+    shifted = align(picture, np.asarray(TEMPLATE + np.array([31, 57]), np.float32), 112, 112)
     np.testing.assert_array_equal(shifted, picture[57 : 57 + 112, 31 : 31 + 112])
     turned = np.ascontiguousarray(np.rot90(picture[:112, :112], -1))  # clockwise
     x, y = TEMPLATE.T

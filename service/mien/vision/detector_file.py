@@ -83,8 +83,8 @@ def find(named: Path | None = None) -> Path:
                 )
             return path
     raise DetectorMissing(
-        f"there is no face detector in {folder()}; mien models fetch yunet brings it, "
-        f"{FOLDER_VARIABLE} names another folder, and --detector-model a file"
+        f"there is no face detector in {folder()}; mien models fetch yunet brings it, or let "
+        f"{FOLDER_VARIABLE} name the folder that has it"
     )
 
 
