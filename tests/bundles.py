@@ -1,6 +1,7 @@
 """A small bundle without training: a random projection of pixels, normalised."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,12 @@ def draft(seed: int = 0) -> Draft:
         card="# projection\n",
         provenance={"made": "by code"},
     )
+
+
+def aligned(folder: Path, seed: int = 0) -> Bundle:
+    """Of photographs, whose faces are to be aligned."""
+    spec = SPEC.model_copy(update={"alignment": "arcface-5"})
+    return seal(replace(draft(seed), input=spec), folder)
 
 
 def uncalibrated(folder: Path, seed: int = 0) -> Bundle:

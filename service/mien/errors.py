@@ -8,12 +8,22 @@ MienError
 │   ├── RequestIdReused         a request id that was used for another request
 │   ├── ImageUndecodable
 │   ├── ImageTooLarge
+│   ├── FaceRefused             a picture that can be read, and whose face is of no use
+│   │   ├── NoFace
+│   │   ├── MultipleFaces
+│   │   ├── FaceTooSmall
+│   │   ├── LowSharpness
+│   │   ├── LowBrightness       too dark, too bright, or without contrast
+│   │   ├── ExtremePose
+│   │   └── LowConfidence       the detector is not sure that it is one
 │   ├── DatasetInvalid          a folder of people, a pair file, groups or vectors that are none
 │   ├── SettingsInvalid
 │   └── RecipeInvalid
 ├── FailedPrecondition          it may work once something else has changed
 │   ├── BundleInvalid           a file of a bundle is missing, changed or of a newer format
 │   ├── ExtraMissing            a command needs a package that is not installed
+│   ├── DetectorMissing         the file of the face detector is not there, or is none
+│   ├── DownloadFailed          a file could not be fetched, or is not the one that was asked for
 │   ├── RunInvalid              a run of mien-train is missing or damaged
 │   ├── LearningStopped         a run of mien-train that would come to nothing
 │   ├── DataDirectoryLocked
@@ -78,6 +88,38 @@ class ImageTooLarge(InvalidArgument):
     reason = "IMAGE_TOO_LARGE"
 
 
+class FaceRefused(InvalidArgument):
+    """A picture that can be read, and whose face is of no use (ISO/IEC 29794-5 grades faces)."""
+
+
+class NoFace(FaceRefused):
+    reason = "NO_FACE"
+
+
+class MultipleFaces(FaceRefused):
+    reason = "MULTIPLE_FACES"
+
+
+class FaceTooSmall(FaceRefused):
+    reason = "FACE_TOO_SMALL"
+
+
+class LowSharpness(FaceRefused):
+    reason = "LOW_SHARPNESS"
+
+
+class LowBrightness(FaceRefused):
+    reason = "LOW_BRIGHTNESS"
+
+
+class ExtremePose(FaceRefused):
+    reason = "EXTREME_POSE"
+
+
+class LowConfidence(FaceRefused):
+    reason = "LOW_CONFIDENCE"
+
+
 class DatasetInvalid(InvalidArgument):
     reason = "DATASET_INVALID"
 
@@ -100,6 +142,14 @@ class BundleInvalid(FailedPrecondition):
 
 class ExtraMissing(FailedPrecondition):
     reason = "EXTRA_MISSING"
+
+
+class DetectorMissing(FailedPrecondition):
+    reason = "DETECTOR_MISSING"
+
+
+class DownloadFailed(FailedPrecondition):
+    reason = "DOWNLOAD_FAILED"
 
 
 class RunInvalid(FailedPrecondition):

@@ -236,3 +236,14 @@ def test_int8_without_people_of_validation_has_no_cost_to_tell(tmp_path: Path) -
     assert exported.costs == ()
     assert exported.bundle.calibration is None
     assert "Not measured" in (exported.bundle.folder / "MODEL_CARD.md").read_text()
+
+
+def test_a_recipe_of_aligned_crops_seals_a_bundle_that_asks_for_photographs(
+    tmp_path: Path, sealed: Export
+) -> None:
+    people = folder_of_people(tmp_path / "people", people=5, shots=3)
+    recipe = small(tmp_path, 'crop.alignment="arcface-5"', "epochs=1")
+    fit(people, recipe, tmp_path / "run")
+    bundle = export(tmp_path / "run", tmp_path / "bundle", Label("aligned", "none")).bundle
+    assert bundle.manifest.input.alignment == "arcface-5"
+    assert sealed.bundle.manifest.input.alignment == "none"

@@ -1,11 +1,21 @@
 """The command `mien-train`. Each command imports what it runs, so that --help answers at once."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mien.cli.group import REFUSED, Group
+from mien.cli.options import detector_option
 from mien.errors import MienError
+
+if TYPE_CHECKING:
+    from mien.vision.selection import OneFace
+    from mien_training.prepare import Prepared
+
+PEOPLE_NAMED = 5
+"""Of those without a crop; the ledger has all."""
 
 
 @click.group(cls=Group)
@@ -52,6 +62,73 @@ def fit(
         raise click.exceptions.Exit(REFUSED) from None  # the first process says it for all
     if rank() == 0:
         click.echo(f"wrote {out}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--size",
+    type=click.IntRange(16, 1024),
+    default=112,
+    show_default=True,
+    help="Height and width of a crop.",
+)
+@click.option(
+    "--multi-face",
+    type=click.Choice(["reject", "largest"]),
+    default="reject",
+    show_default=True,
+    help="What becomes of a picture with several faces.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Pictures worked on at a time.",
+)
+@detector_option
+@click.pass_context
+def prepare(
+    ctx: click.Context,
+    folder: Path,
+    out: Path,
+    size: int,
+    multi_face: "OneFace",
+    jobs: int,
+    detector_model: Path | None,
+) -> None:
+    """Cut the faces out of FOLDER's photographs, <person>/<picture>, into OUT, to learn from.
+
+    Exit status 0: all were cut, 1: some were refused, 2: none was. Run again, it goes on.
+    """
+    import cv2
+
+    from mien.vision import detector_file
+    from mien.vision.yunet import YuNet
+    from mien_training.prepare import Order, prepare
+
+    cv2.setNumThreads(1)  # the jobs share the cores
+    detector = YuNet(detector_file.find(detector_model))
+    done = prepare(folder, out, detector, Order((size, size), multi_face, jobs))
+    click.echo("\n".join(_told(done, out)))
+    ctx.exit(0 if done.cropped == done.pictures else 1 if done.cropped else REFUSED)
+
+
+def _told(done: "Prepared", out: Path) -> Iterator[str]:
+    yield f"cut {done.cropped:,} of {done.pictures:,} pictures of {done.people:,} people into {out}"
+    if done.known:
+        yield f"of all, {done.known:,} were finished before"
+    for reason, count in done.outcomes.items():
+        if reason != "CROPPED":
+            yield f"{reason:<18} {count:,}"
+    if done.without_crop:
+        people = ", ".join(done.without_crop[:PEOPLE_NAMED])
+        more = ", …" if len(done.without_crop) > PEOPLE_NAMED else ""
+        yield f"without any crop: {len(done.without_crop):,} people ({people}{more})"
+    if done.orphans:
+        yield f"{done.orphans:,} pictures are gone since; their crops are still in {out}"
 
 
 @main.command()

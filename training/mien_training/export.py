@@ -127,7 +127,7 @@ def _draft(run: Run, label: Label) -> Draft:
         input=InputSpec(
             crop_height=crop.height,
             crop_width=crop.width,
-            alignment="none",
+            alignment=crop.alignment,
             dim=run.recipe.dimension,
         ),
         network=to_onnx(run.network, crop),

@@ -35,7 +35,8 @@ class Source:
         if self.kind == "vectors":
             samples = saved.read(self.path, bundle)
         else:
-            samples = acquire(Pipeline(bundle), self.pictures)
+            # A picture of a dataset is of the person that it is filed under, who is in front.
+            samples = acquire(Pipeline(bundle, multi_face="largest"), self.pictures)
         check_people(self.path, len(set(samples.people.tolist())), "with a usable picture")
         return samples
 

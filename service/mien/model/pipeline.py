@@ -1,21 +1,52 @@
 """Picture bytes to unit vectors: the one path, for serving, enrolling, evaluating and the CLI.
 
-bytes --decode--> upright RGB --crop--> uint8 crop --embed--> unit vector
+bytes --cut--> uint8 crops of faces --embed--> unit vectors
+
+`mien.vision.cropper` cuts: it decodes, and for an aligned bundle finds, selects, judges and aligns
+the faces. For a bundle of alignment "none" the whole picture is the crop.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from mien import deadline
-from mien.errors import InvalidArgument
+from mien.errors import FaceRefused, InvalidArgument
 from mien.matching.metrics import Vectors
 from mien.model.bundle import Bundle
 from mien.model.embedder import Embedder
-from mien.vision.crops import crop
-from mien.vision.images import DEFAULT_LIMITS, RGB, Limits, decode
+from mien.vision import detector_file
+from mien.vision.cropper import Cropper, Cuts, Refused
+from mien.vision.faces import Detector, Face, WholePicture
+from mien.vision.images import DEFAULT_LIMITS, Limits
+from mien.vision.quality import Quality
+from mien.vision.selection import MultiFace, OneFace
+from mien.vision.yunet import YuNet
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A face of a picture and its vector."""
+
+    vector: Vectors
+    """float32 [D], of unit norm."""
+    face: Face
+    """In pixels of the upright picture; the whole picture where it was taken for a crop."""
+    quality: Quality | None
+    """None: the picture was taken for a crop, and nothing was measured."""
+    warnings: tuple[FaceRefused, ...]
+    """What is near its limit; each has a `reason`."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """One picture's faces, the largest first, at least one; and the selected ones of no use."""
+
+    embedded: tuple[Embedded, ...]
+    refused: tuple[Refused, ...]
 
 
 class Engine(Protocol):
@@ -35,45 +66,94 @@ class Pipeline:
     deadline (`mien.deadline`) is read before each: then DeadlineExceeded or CallerGone is raised.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - how pictures become crops, and crops vectors
         self,
         bundle: Bundle,
         threads: int = 0,
         limits: Limits = DEFAULT_LIMITS,
+        *,
+        detector: Detector | None = None,
+        multi_face: OneFace = "reject",
         engine: Engine | None = None,
     ) -> None:
+        """`detector` finds faces for an aligned bundle: YuNet, from the file that is found, if left
+        out; `WholePicture()` where all pictures are crops that were aligned before. `multi_face`
+        is the policy of whoever names none.
+
+        Raises BundleInvalid as `Embedder.of`, and DetectorMissing.
+        """
         self.bundle = bundle
+        spec = bundle.manifest.input
+        if detector is None:
+            aligned = spec.alignment != "none"
+            detector = YuNet(detector_file.find()) if aligned else WholePicture()
         self._engine: Engine = engine or Embedder.of(bundle, threads)
-        self._limits = limits
+        self._cropper = Cropper(spec.crop_height, spec.crop_width, spec.alignment, detector, limits)
+        self._multi_face: OneFace = multi_face
 
     def embed(self, picture: bytes) -> Vectors:
         """One picture's float32 [D] unit vector. Raises what is wrong with the picture."""
-        self._engine.admit(1)
-        (vector,) = self._embed(self._crop(picture)[None])
-        return np.asarray(vector)
+        (face,) = self.faces(picture).embedded
+        return face.vector
 
     def embed_each(self, pictures: Sequence[bytes]) -> list[Vectors | InvalidArgument]:
         """Each picture's vector, or what is wrong with it, in order; one network call for all."""
-        self._engine.admit(len(pictures))
-        outcomes: list[RGB | InvalidArgument] = [self._try_crop(picture) for picture in pictures]
-        crops = [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
-        vectors = iter(self._embed(np.stack(crops)) if crops else ())
         return [
-            outcome if isinstance(outcome, InvalidArgument) else next(vectors)
-            for outcome in outcomes
+            outcome if isinstance(outcome, InvalidArgument) else outcome.embedded[0].vector
+            for outcome in self.faces_each(pictures)
         ]
 
-    def _embed(self, crops: npt.NDArray[np.uint8]) -> Vectors:
-        deadline.check("embed")
-        return self._engine.embed(crops)
+    def faces(
+        self,
+        picture: bytes,
+        multi_face: MultiFace | None = None,
+        told: Detector | None = None,
+    ) -> Faces:
+        """One picture's faces, by a policy; one face unless that is "all".
 
-    def _try_crop(self, picture: bytes) -> RGB | InvalidArgument:
+        `told` is what the caller knows of this picture, instead of the detector: it is a crop
+        (`WholePicture`), or where the face is (`InBox`, `AtLandmarks`).
+
+        Raises what is wrong with the picture, as `Cropper.cut`.
+        """
+        self._engine.admit(1)
+        return self._embedded([self._cut(picture, multi_face, told)])[0]
+
+    def faces_each(
+        self, pictures: Sequence[bytes], multi_face: MultiFace | None = None
+    ) -> list[Faces | InvalidArgument]:
+        """Each picture's faces, or what is wrong with it, in order; one network call for all."""
+        self._engine.admit(len(pictures))
+        outcomes = [self._try_cut(picture, multi_face) for picture in pictures]
+        cuts = [outcome for outcome in outcomes if isinstance(outcome, Cuts)]
+        faces = iter(self._embedded(cuts))
+        return [
+            outcome if isinstance(outcome, InvalidArgument) else next(faces) for outcome in outcomes
+        ]
+
+    def _try_cut(self, picture: bytes, multi_face: MultiFace | None) -> Cuts | InvalidArgument:
         try:
-            return self._crop(picture)
+            return self._cut(picture, multi_face)
         except InvalidArgument as error:
             return error
 
-    def _crop(self, picture: bytes) -> RGB:
+    def _cut(
+        self, picture: bytes, multi_face: MultiFace | None, told: Detector | None = None
+    ) -> Cuts:
         deadline.check("decode the picture")
-        spec = self.bundle.manifest.input
-        return crop(decode(picture, self._limits), spec.crop_height, spec.crop_width)
+        return self._cropper.cut(picture, multi_face or self._multi_face, told)
+
+    def _embedded(self, pictures: Sequence[Cuts]) -> list[Faces]:
+        crops = [cut.crop for cuts in pictures for cut in cuts.taken]
+        deadline.check("embed")
+        vectors = iter(self._engine.embed(np.stack(crops)) if crops else ())
+        return [
+            Faces(
+                tuple(
+                    Embedded(np.asarray(next(vectors)), cut.face, cut.quality, cut.warnings)
+                    for cut in cuts.taken
+                ),
+                cuts.refused,
+            )
+            for cuts in pictures
+        ]

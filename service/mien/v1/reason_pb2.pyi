@@ -28,6 +28,20 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The bytes are no picture that can be read: empty, truncated, or not of an accepted format."""
     REASON_IMAGE_TOO_LARGE: _Reason.ValueType  # 2
     """The picture has more bytes or more pixels than the server accepts."""
+    REASON_NO_FACE: _Reason.ValueType  # 3
+    """The picture shows no face that the detector finds."""
+    REASON_MULTIPLE_FACES: _Reason.ValueType  # 4
+    """The picture shows several faces, and one was asked for."""
+    REASON_FACE_TOO_SMALL: _Reason.ValueType  # 5
+    """The face has too few pixels."""
+    REASON_LOW_SHARPNESS: _Reason.ValueType  # 6
+    """The face is blurred."""
+    REASON_LOW_BRIGHTNESS: _Reason.ValueType  # 7
+    """The face is too dark, too bright, or without contrast."""
+    REASON_EXTREME_POSE: _Reason.ValueType  # 8
+    """The face is turned too far away."""
+    REASON_LOW_CONFIDENCE: _Reason.ValueType  # 9
+    """The detector is not sure that it is a face."""
     REASON_MODEL_MISMATCH: _Reason.ValueType  # 15
     """The vector was made by another model than the one that is served or that the gallery is bound to."""
     REASON_INVALID_EMBEDDING: _Reason.ValueType  # 16
@@ -76,6 +90,20 @@ REASON_IMAGE_UNDECODABLE: Reason.ValueType  # 1
 """The bytes are no picture that can be read: empty, truncated, or not of an accepted format."""
 REASON_IMAGE_TOO_LARGE: Reason.ValueType  # 2
 """The picture has more bytes or more pixels than the server accepts."""
+REASON_NO_FACE: Reason.ValueType  # 3
+"""The picture shows no face that the detector finds."""
+REASON_MULTIPLE_FACES: Reason.ValueType  # 4
+"""The picture shows several faces, and one was asked for."""
+REASON_FACE_TOO_SMALL: Reason.ValueType  # 5
+"""The face has too few pixels."""
+REASON_LOW_SHARPNESS: Reason.ValueType  # 6
+"""The face is blurred."""
+REASON_LOW_BRIGHTNESS: Reason.ValueType  # 7
+"""The face is too dark, too bright, or without contrast."""
+REASON_EXTREME_POSE: Reason.ValueType  # 8
+"""The face is turned too far away."""
+REASON_LOW_CONFIDENCE: Reason.ValueType  # 9
+"""The detector is not sure that it is a face."""
 REASON_MODEL_MISMATCH: Reason.ValueType  # 15
 """The vector was made by another model than the one that is served or that the gallery is bound to."""
 REASON_INVALID_EMBEDDING: Reason.ValueType  # 16

@@ -1,7 +1,9 @@
 """Upright pictures to crops of the size that a network takes.
 
-Only this room knows how a picture becomes a crop. Today there is one way, alignment "none": the
-picture is the crop already and is only scaled. Training and serving both call `crop`.
+Only this room knows how a picture becomes a crop, and there are two ways. Alignment "none": the
+picture is the crop already and is only scaled, by `crop`. "arcface-5": a face of a photograph is
+brought onto the five-point template by `mien.vision.alignment`. `mien.vision.cropper` is what
+training and serving both call.
 """
 
 from typing import Literal, TypeAlias
@@ -11,7 +13,8 @@ import numpy as np
 
 from mien.vision.images import RGB
 
-Alignment: TypeAlias = Literal["none"]
+Alignment: TypeAlias = Literal["none", "arcface-5"]
+"""How pictures become crops; a part of a bundle's fingerprint."""
 
 
 def crop(picture: RGB, height: int, width: int) -> RGB:

@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from mien.vision.crops import Alignment
 from mien_training.config.augmentation import Augmentation, Flip
 from mien_training.config.losses import Losses
 from mien_training.config.networks import Cnn, Network, smallest_side
@@ -25,12 +26,15 @@ from mien_training.config.table import LARGEST_SIDE, LEAST_SIDE, Count, NotNegat
 
 
 class Crop(Settings):
-    """The size of the pictures that the network sees."""
+    """The pictures that the network sees."""
 
     height: int = Field(default=112, ge=LEAST_SIDE, le=LARGEST_SIDE)
     """Pixels. 112 is the usual size of a face crop (Deng et al. 2019, ArcFace)."""
     width: int = Field(default=112, ge=LEAST_SIDE, le=LARGEST_SIDE)
     """Pixels; 112 in ArcFace (Deng et al. 2019)."""
+    alignment: Alignment = "none"
+    """How the folder's pictures became crops, and how the service will make its own: "arcface-5"
+    (Deng et al. 2019) for what `mien-train prepare` made. Learning only scales them."""
 
 
 class Batches(Settings):

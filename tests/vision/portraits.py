@@ -1,0 +1,75 @@
+"""Photographs made by code, and a detector that was told what is in them.
+
+A portrait is a smooth pattern with a person's colours at a known place; nothing in it is a face.
+"""
+
+import io
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.vision.alignment import TEMPLATE, Landmarks
+from mien.vision.faces import Box, Face
+from tests.faces import picture
+
+FACE = 79 / 112
+"""Of the template crop's side, the shorter side of YuNet's box."""
+
+
+def face(x: float, y: float, scale: float = 2.0, degrees: float = 0.0, score: float = 0.95) -> Face:
+    """Where a template of so many times 112 pixels is centred at (x, y)."""
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    marks = scale * (TEMPLATE - 55.5) @ turn.T + [x, y]
+    side = 112 * FACE * scale
+    box = Box(x - side / 2, y - side / 2, side, side)
+    return Face(box, marks.astype(np.float32), score)
+
+
+def profile(x: float, y: float, scale: float = 2.0) -> Face:
+    """A face whose nose hides an eye."""
+    marks: Landmarks = TEMPLATE.copy()
+    marks[2, 0] = TEMPLATE[0, 0] - 12
+    seen = face(x, y, scale)
+    return Face(seen.box, np.asarray(scale * (marks - 55.5) + [x, y], np.float32), seen.score)
+
+
+def photograph(
+    *faces: Face, height: int = 480, width: int = 640, person: int = 1, blur: float = 0
+) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3]; each face is the pattern of a person, numbered from `person`."""
+    scene = np.full((height, width, 3), 90, np.uint8)
+    for number, each in enumerate(faces, start=person):
+        look = cv2.resize(picture(number, 0), (112, 112), interpolation=cv2.INTER_CUBIC)
+        if blur:
+            look = cv2.GaussianBlur(look, (0, 0), blur)
+        assert each.landmarks is not None
+        place, _ = cv2.estimateAffinePartial2D(TEMPLATE, each.landmarks)
+        inside = cv2.warpAffine(np.ones((112, 112), np.uint8), place, (width, height)) > 0
+        scene[inside] = cv2.warpAffine(look, place, (width, height))[inside]
+    return scene
+
+
+def file(pixels: NDArray[np.uint8], form: str = "PNG", **options: object) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, form, **options)
+    return out.getvalue()
+
+
+@dataclass
+class Told:
+    """A detector that knows the faces of the full picture, and notes what it was shown."""
+
+    faces: tuple[Face, ...]
+    width: int = 640
+    name: str = "told"
+
+    def __post_init__(self) -> None:
+        self.shown: list[tuple[int, int]] = []
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        self.shown.append((picture.shape[0], picture.shape[1]))
+        return [face.moved(picture.shape[1] / self.width) for face in self.faces]
