@@ -82,7 +82,7 @@ class Enrollment(Directory):
             chosen = [items[position] for position in good]
             added = self._store.enrol(gallery_id, chosen, partly=partly, keep=keep)
             if added.keys:
-                vectors = np.stack([chosen[position].vector for position in added.positions])
+                vectors = np.array([chosen[position].vector for position in added.positions])
                 with self._following(gallery):
                     gallery.take(added.keys, added.subjects, vectors, added.revision)
         outcomes = dict(zip(good, added.outcomes, strict=True)) | refused

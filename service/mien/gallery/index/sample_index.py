@@ -82,6 +82,7 @@ class SampleIndex:
         self._considered = len(self._rows) if inverted else 0
         self._subjects = count_distinct(self._rows.subjects)
         self._newest = int(self._rows.keys.max(initial=0))
+        self._newest_subject = int(self._rows.subjects.max(initial=0))
         self._revision = revision
         self._groups: Groups | None = None
         self._grouping = threading.Lock()
@@ -107,9 +108,8 @@ class SampleIndex:
 
     def add(self, keys: Ints, subjects: Ints, vectors: Vectors, revision: int) -> None:
         """Take in samples: new keys [n], their subjects' [n], vectors [n, D]."""
-        distinct = np.unique(subjects)
         with self._turns.writing():
-            self._subjects += len(distinct) - self._rows.known(distinct)
+            self._subjects += self._count_new(set(subjects.tolist()))
             self._rows.add(keys, subjects, vectors)
             if self._inverted:
                 self._inverted.add(np.ascontiguousarray(vectors))
@@ -196,6 +196,12 @@ class SampleIndex:
                 counted = -(-samples // subjects)
             keys = self._rows.keys[best]
             return Hits(keys, similarities, subjects, samples, counted, self._revision)
+
+    def _count_new(self, subjects: set[int]) -> int:
+        """How many have no sample here. A key above all others is new: nobody is looked through."""
+        older = [each for each in subjects if each <= self._newest_subject]
+        self._newest_subject = max(self._newest_subject, *subjects, 0)
+        return len(subjects) - (self._rows.known(np.array(older, np.int64)) if older else 0)
 
     def _changed(self, revision: int) -> None:
         self._revision = revision

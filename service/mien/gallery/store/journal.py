@@ -11,10 +11,13 @@ from pathlib import Path
 
 from mien.errors import StorageFull
 from mien.gallery.store.connections import BUSY_SECONDS, connect, translated
-from mien.gallery.store.pages import Scrubber, logged
+from mien.gallery.store.pages import Scrubber, logged, reaches
 
 LOG_BYTES = 4 * 2**20
 """How long the log may grow before its pages are moved; as SQLite's own 1,000 pages."""
+
+LONGEST_LOG = 4 * LOG_BYTES
+"""What is longer, after a large batch, is cut when the log is begun anew."""
 
 PATIENCE_MILLISECONDS = 10
 
@@ -34,7 +37,6 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._log = path.with_name(f"{path.name}-wal")
-        self._log_name = str(self._log)
         self.lock = threading.RLock()
         with ExitStack() as resources, translated(path):
             path.touch(mode=0o600)  # SQLite gives its log the same mode
@@ -42,6 +44,9 @@ class Journal:
             self.connection = resources.enter_context(closing(connect(path, self._scrubber)))
             # A deletion cut short by a crash ends here: replayed, scrubbed, out of the log.
             self.settle()
+            self.connection.execute(f"PRAGMA journal_size_limit = {LONGEST_LOG}")
+            self._log_file = os.open(self._log, os.O_RDONLY)
+            resources.callback(os.close, self._log_file)
             self._resources = resources.pop_all()
 
     @contextmanager
@@ -55,13 +60,16 @@ class Journal:
                     connection.rollback()
             self._settle_if_long()
 
-    def settle(self, wait: bool = True) -> bool:
+    def settle(self) -> bool:
         """Move the log's pages into the file, clear what lies between their rows, cut the log.
 
-        False if somebody who reads the older pages kept the log from that, within BUSY_SECONDS or,
-        without `wait`, now. Nothing is lost then: the next time does it.
+        False if somebody who reads the older pages kept the log from that, within BUSY_SECONDS.
+        Nothing is lost then: the next time does it.
         """
-        until = time.monotonic() + (BUSY_SECONDS if wait else 0)
+        return self._move("TRUNCATE", BUSY_SECONDS)
+
+    def _move(self, end: str, patience: float) -> bool:
+        until = time.monotonic() + patience
         with self.lock, translated(self._path), self._impatient():
             pages = logged(self._log)
             if not self._checkpoint("FULL", until):
@@ -69,7 +77,7 @@ class Journal:
             self._scrubber.scrub(pages)
             # Pages in memory still have what was cleared, and would bring it back when written.
             self.connection.execute("PRAGMA shrink_memory")
-            return self._checkpoint("TRUNCATE", until)
+            return self._checkpoint(end, until)
 
     def copy(self, target: Path) -> None:
         """Copy the whole database as it is at the end; changes go on, and the copy follows them."""
@@ -128,10 +136,12 @@ class Journal:
             self.lock.acquire()
 
     def _settle_if_long(self) -> None:
-        if os.stat(self._log_name).st_size < LOG_BYTES:  # noqa: PTH116 - after each change: quick
+        if not reaches(self._log_file, LOG_BYTES):
             return
         try:
-            self.settle(wait=False)
+            # The log is begun anew and not cut: a sync of bytes that are written in place needs no
+            # change of the file's size, and takes half as long (benchmarks/gallery_writes.py).
+            self._move("RESTART", 0)
         except StorageFull:
             # What was committed is in the log and safe there; so no write fails for this.
             _log.warning(

@@ -25,6 +25,10 @@ TREES = {2: 12, 5: 12, 10: 8, 13: 8}
 """First byte of a tree's page → length of its header."""
 
 LOG_HEADER, FRAME_HEADER = 32, 24
+FRAME_SIZE = struct.Struct(">8xI")
+"""Of a log's header: the size of a page."""
+SALTS, SALTS_OF_FRAME = 16, 8
+"""Where in a header eight bytes are that tell a log from an older one in the same file."""
 FILE_HEADER = 100
 PAGE_SIZE = struct.Struct(">16xH2xB")
 """Of the file's header: the size of a page (1 means 65536) and the bytes reserved at its end."""
@@ -43,6 +47,17 @@ def logged(log: Path) -> list[int]:
     # Frames of other salts are left from before the log was last begun anew.
     current = (heads[:, 2:4] == header[4:6]).all(axis=1)
     return [int(page) for page in np.unique(heads[current, 0])]
+
+
+def reaches(log: int, length: int) -> bool:
+    """Whether a write-ahead log, an open file, is about as long since it was last begun anew."""
+    header = os.pread(log, LOG_HEADER, 0)
+    if len(header) < LOG_HEADER:
+        return False
+    (page,) = FRAME_SIZE.unpack_from(header)
+    frame = FRAME_HEADER + page
+    last = length - (length - LOG_HEADER) % frame - frame
+    return os.pread(log, 8, last + SALTS_OF_FRAME) == header[SALTS : SALTS + 8]
 
 
 def gap(page: bytes, usable: int, at: int = 0) -> slice | None:
