@@ -169,6 +169,26 @@ def test_samples_that_change_hands_count_for_their_new_subject(inverted: SampleI
         assert (hits.subjects, hits.revision) == (COUNT // 5 - 1, 2)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_subjects_are_counted_as_a_set_does_whatever_the_order_of_their_keys(seed: int) -> None:
+    """Keys that come, go and come again, below and above all others, several samples at once."""
+    dice = np.random.default_rng(seed)
+    index, held, newest = SampleIndex(DIM, 0), dict[int, int](), 0
+    for step in range(60):
+        if held and dice.random() < 0.4:
+            gone = dice.choice(list(held), min(4, len(held)), replace=False)
+            index.remove(np.array(gone, np.int64), step)
+            held = {key: subject for key, subject in held.items() if key not in gone}
+        else:
+            keys = np.arange(newest + 1, newest + 1 + dice.integers(1, 6))
+            subjects = dice.integers(1, 9, len(keys))
+            index.add(keys, subjects, VECTORS[: len(keys)], step)
+            held |= dict(zip(keys.tolist(), subjects.tolist(), strict=True))
+            newest = int(keys[-1])
+        stats = index.stats()
+        assert (stats.samples, stats.subjects) == (len(held), len(set(held.values())))
+
+
 def test_the_newest_key_is_remembered_when_its_sample_goes() -> None:
     index = index_of(SUBJECTS[:9], VECTORS[:9])
     index.remove(KEYS[8:9], 2)

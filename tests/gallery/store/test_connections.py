@@ -1,8 +1,9 @@
 """No reader waits for a writer, and no deletion for a reader that is brief."""
 
+import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from mien.errors import StoreInvalid
 from mien.gallery.galleries import Galleries
 from mien.gallery.records import About, Enrolment
+from mien.gallery.store import journal
 from mien.gallery.store.journal import LOG_BYTES
+from mien.gallery.store.pages import logged
 from tests.gallery.looks import DIM, MODEL, enroll, looks, sha256
 from tests.gallery.test_deletion import traces
 
@@ -131,10 +134,82 @@ def test_after_closing_nothing_is_read(data: Path) -> None:
         galleries.get("staff")
 
 
+def enrol_at_once(galleries: Galleries, count: int, seed: int) -> None:
+    many = [Enrolment(f"p{n}", each, sha256(each)) for n, each in enumerate(looks(count, seed))]
+    galleries.enroll_many("staff", many, MODEL)
+
+
 def test_the_log_does_not_grow_for_ever(staff: Galleries, data: Path) -> None:
     log = data / "mien.sqlite3-wal"
     for turn in range(6):
-        many = [Enrolment(f"p{n}", each, sha256(each)) for n, each in enumerate(looks(3000, turn))]
-        staff.enroll_many("staff", many, MODEL)
-        assert log.stat().st_size < LOG_BYTES
+        enrol_at_once(staff, 3000, turn)
+        assert log.stat().st_size < 2 * LOG_BYTES
     assert (data / "mien.sqlite3").stat().st_size > LOG_BYTES / 2
+
+
+LOG, LONGEST = 2**18, 2**20
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch, data: Path) -> Iterator[Galleries]:
+    """A gallery whose log is moved early."""
+    monkeypatch.setattr(journal, "LOG_BYTES", LOG)
+    monkeypatch.setattr(journal, "LONGEST_LOG", LONGEST)
+    with Galleries(data) as galleries:
+        galleries.create("staff", MODEL, DIM)
+        yield galleries
+
+
+def test_a_long_log_is_begun_anew_in_place(short: Galleries, data: Path) -> None:
+    """Bytes that are written in place are synced without a change of the file's size."""
+    log = data / "mien.sqlite3-wal"
+    enrol_at_once(short, 3000, seed=1)
+    size, count = log.stat().st_size, len(logged(log))
+    assert size > LOG
+    for number, look in enumerate(looks(5, seed=2)):
+        enroll(short, f"q{number}", look)
+    assert log.stat().st_size == size
+    assert len(logged(log)) < count / 10
+
+
+def test_a_log_that_a_large_batch_made_long_is_cut_when_it_is_begun_anew(
+    short: Galleries, data: Path
+) -> None:
+    log = data / "mien.sqlite3-wal"
+    enrol_at_once(short, 4000, seed=1)
+    assert log.stat().st_size > LONGEST
+    enroll(short, "ben", looks(2)[1])
+    assert log.stat().st_size <= LONGEST
+
+
+def test_a_deletion_cuts_what_an_older_log_left_behind_the_newer_one(
+    short: Galleries, data: Path
+) -> None:
+    look = looks(1, seed=9)[0]
+    enroll(short, "gone", look)
+    enrol_at_once(short, 3000, seed=1)
+    enroll(short, "new", looks(1, seed=2)[0])  # begins the log anew; older pages lie behind
+    log = data / "mien.sqlite3-wal"
+    assert log.stat().st_size > LOG
+    short.delete_subject("staff", "gone")
+    assert log.stat().st_size == 0
+    assert traces(data, look) == []
+
+
+def test_what_is_in_a_log_that_was_begun_anew_survives_a_crash(
+    short: Galleries, data: Path, tmp_path: Path
+) -> None:
+    """A crash leaves the files as they are: copied while they are open."""
+    enrol_at_once(short, 3000, seed=1)
+    enroll(short, "new", looks(1, seed=2)[0])
+    short._store.journal.settle()  # nothing of `new` is in the log
+    enrol_at_once(short, 3000, seed=3)
+    enroll(short, "newest", looks(1, seed=4)[0])
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for name in ("mien.sqlite3", "mien.sqlite3-wal"):
+        shutil.copy(data / name, crashed / name)
+    with Galleries(crashed) as galleries:
+        assert galleries.get("staff").samples == short.get("staff").samples == 6002
+        assert galleries.get_subject("staff", "newest").samples
+        assert galleries.check().findings == ()

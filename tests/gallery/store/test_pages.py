@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mien.gallery.store import pages
-from mien.gallery.store.pages import Scrubber, gap, logged
+from mien.gallery.store.pages import Scrubber, gap, logged, reaches
 
 PAGE = 4096
 
@@ -78,6 +78,28 @@ def test_pages_of_an_older_log_are_not_told_again(path: Path) -> None:
         connection.execute("CREATE TABLE u (a)")  # begins the log anew over the older one
         assert log.stat().st_size > 10 * PAGE
         assert len(logged(log)) <= 4
+
+
+@pytest.mark.parametrize("page", [512, 4096, 65536])
+def test_how_far_a_log_reaches_is_that_of_the_newest_in_the_file(path: Path, page: int) -> None:
+    """Against the length of the file, as long as the log was begun only once."""
+    log = path.with_name(f"{path.name}-wal")
+    with closing(connect(path, page)) as connection, log.open("ab+", buffering=0) as file:
+        assert not reaches(file.fileno(), 10 * page)
+        connection.execute("CREATE TABLE t (a)")
+        while log.stat().st_size < 40 * page:
+            connection.execute("INSERT INTO t VALUES (?)", (bytes(3 * page),))
+            for pages_long in (2, 10, 25, 39):
+                length = 32 + pages_long * (24 + page)
+                assert reaches(file.fileno(), length) == (log.stat().st_size >= length)
+                assert reaches(file.fileno(), length + 23 + page) == (log.stat().st_size >= length)
+        connection.execute("PRAGMA wal_checkpoint(RESTART)")
+        assert reaches(file.fileno(), 10 * page)  # until something is written
+        connection.execute("DELETE FROM t WHERE rowid = 1")
+        assert log.stat().st_size > 40 * page
+        assert not reaches(file.fileno(), 15 * page)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert not reaches(file.fileno(), page)
 
 
 @pytest.mark.parametrize("page", [512, 4096, 65536])

@@ -151,8 +151,9 @@ class SampleIndex:
             return False
         else:
             self._considered, built = samples, InvertedFile.build(self._rows.vectors)
-        with self._turns.writing():
-            self._inverted = built
+        if built is not self._inverted:
+            with self._turns.writing():
+                self._inverted = built
         return built is not None
 
     def stats(self) -> IndexStats:
