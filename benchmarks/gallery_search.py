@@ -28,12 +28,12 @@ import faiss
 import numpy as np
 from machine import cpu, memory_mib
 
-from mien.gallery import index as index_module
-from mien.gallery.checksum import of_sample, of_subject
 from mien.gallery.galleries import Galleries
 from mien.gallery.gallery import path_of
-from mien.gallery.index import SampleIndex
-from mien.gallery.store import FILE_NAME
+from mien.gallery.index import sample_index as index_module
+from mien.gallery.index.sample_index import SampleIndex
+from mien.gallery.store.checksum import of_sample, of_subject
+from mien.gallery.store.store import FILE_NAME
 from mien.matching.metrics import Vectors
 
 DIM, MODEL, GALLERY = 128, "sha256:benchmark", "people"

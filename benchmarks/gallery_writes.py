@@ -1,8 +1,9 @@
 """Writing to a gallery: one enrolment against one fsync of the same disk, many at once, deletion.
 
-Every enrolment is followed by an fsync of a file in the same directory, to which as many bytes were
-appended as the enrolment put into the database's log, so that both see the same disk. Asserts
-nothing. Reads /proc, so it runs on Linux.
+Every enrolment is followed by two syncs of files in the same directory, after as many bytes as the
+enrolment wrote, so that all see the same disk: an fsync of a file that they were appended to, as a
+plain log would do, and an fdatasync of one that has had them before, the least that SQLite needs
+where its log is written in place. Asserts nothing. Reads /proc, so it runs on Linux.
 
     python benchmarks/gallery_writes.py [DIRECTORY]
 """
@@ -27,6 +28,8 @@ from mien.matching.metrics import Vectors
 DIM, MODEL = 128, "sha256:benchmark"
 SINGLE, DELETED = 500, 100
 BATCHES, BATCH = 20, 5_000
+LARGEST = 4 * 2**20
+"""Bytes of the file that is written in place; the enrolment that moves the log writes more."""
 
 
 def main() -> None:
@@ -34,10 +37,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=where) as folder:
         result = measure(Path(folder))
     print(f"{cpu()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; D={DIM}")
-    print(f"one fsync after {result['bytes']:,.0f} bytes  p50 {result['fsync_ms']:8.2f} ms")
+    print(f"{result['bytes']:,.0f} bytes appended, fsync   p50 {result['fsync_ms']:8.2f} ms")
+    print(f"the same in place, fdatasync p50 {result['in_place_ms']:8.2f} ms")
     print(f"one enrolment                p50 {result['enrol_ms']:8.2f} ms")
     print(f"of that the processor        p50 {result['enrol_cpu_ms']:8.2f} ms")
     print(f"enrolment / fsync                {result['ratio']:8.2f}")
+    print(f"enrolment / fdatasync in place   {result['in_place_ratio']:8.2f}")
     print(f"batches of {BATCH:,}                 {result['vectors_per_second']:8,.0f} vectors/s")
     print(f"one deletion of {BATCHES * BATCH:,}       p50 {result['delete_ms']:8.2f} ms")
     machine = {"cpu": cpu(), "cores": os.cpu_count(), "load": os.getloadavg()[0], "dim": DIM}
@@ -55,35 +60,68 @@ def measure(folder: Path) -> dict[str, float]:
 
 
 def measure_single(galleries: Galleries, folder: Path) -> dict[str, float]:
-    """In turns with an fsync of as many bytes."""
-    log = folder / "data" / "mien.sqlite3-wal"
-    enrolments, processor, fsyncs, written = [], [], [], []
-    descriptor = os.open(folder / "data" / "appended", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    """In turns with syncs of as many bytes."""
+    enrolments, processor, written = [], [], []
+    appended, in_place = Appended(folder / "data"), InPlace(folder / "data")
     for item in items(SINGLE, seed=1):
-        before, start = log.stat().st_size, time.process_time()
+        before, start = bytes_written(), time.process_time()
         asked = ("single", item.subject_id, item.vector, MODEL, item.content_sha256)
         enrolments.append(seconds(lambda: galleries.enroll(*asked)))  # noqa: B023 - called here
         processor.append(time.process_time() - start)
-        grown = log.stat().st_size - before
-        if grown <= 0:  # the log was cut, and its pages moved: what comes after 4 MB
-            continue
-        written.append(grown)
-        block = os.urandom(grown)
-        fsyncs.append(seconds(lambda: append(descriptor, block)))  # noqa: B023 - called here
-    os.close(descriptor)
-    enrol_ms, fsync_ms = milliseconds(enrolments), milliseconds(fsyncs)
+        written.append(min(bytes_written() - before, LARGEST))
+        block = os.urandom(written[-1])
+        appended.sync(block)
+        in_place.sync(block)
+    enrol_ms, fsync_ms = milliseconds(enrolments), milliseconds(appended.took)
+    in_place_ms = milliseconds(in_place.took)
     return {
         "enrol_ms": enrol_ms,
         "enrol_cpu_ms": milliseconds(processor),
         "fsync_ms": fsync_ms,
         "ratio": enrol_ms / fsync_ms,
+        "in_place_ms": in_place_ms,
+        "in_place_ratio": enrol_ms / in_place_ms,
         "bytes": statistics.median(written),
     }
 
 
-def append(descriptor: int, block: bytes) -> None:
-    os.write(descriptor, block)
-    os.fsync(descriptor)
+def bytes_written() -> int:
+    """By this process, to any file, until now."""
+    return int(Path("/proc/self/io").read_text().split("wchar: ")[1].split()[0])
+
+
+class Appended:
+    """A file that grows, and how long each growth took until it was on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / "appended").open("wb", buffering=0)
+        self.took: list[float] = []
+
+    def sync(self, block: bytes) -> None:
+        self.took.append(seconds(lambda: self._write(block)))
+
+    def _write(self, block: bytes) -> None:
+        self._file.write(block)
+        os.fsync(self._file.fileno())
+
+
+class InPlace:
+    """A file that has its size, written from front to end and again, likewise."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / "in-place").open("wb", buffering=0)
+        self._file.write(bytes(LARGEST))
+        os.fsync(self._file.fileno())
+        self.took: list[float] = []
+
+    def sync(self, block: bytes) -> None:
+        if self._file.tell() + len(block) > LARGEST or not self.took:
+            self._file.seek(0)
+        self.took.append(seconds(lambda: self._write(block)))
+
+    def _write(self, block: bytes) -> None:
+        self._file.write(block)
+        os.fdatasync(self._file.fileno())
 
 
 def measure_batches(galleries: Galleries) -> float:

@@ -4,7 +4,8 @@ import hashlib
 
 import numpy as np
 
-from mien.gallery.galleries import Galleries, Match
+from mien.gallery.galleries import Galleries
+from mien.gallery.records import Match
 from mien.matching.metrics import Vectors
 
 DIM = 16

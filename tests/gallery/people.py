@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mien.gallery.index import SampleIndex
-from mien.gallery.nearest import Ints
+from mien.gallery.index.nearest import Ints
+from mien.gallery.index.sample_index import SampleIndex
 from mien.matching.metrics import Vectors
 from tests.gallery.looks import DIM, looks
 

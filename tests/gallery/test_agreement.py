@@ -10,8 +10,8 @@ import pytest
 from mien.errors import StoreInvalid
 from mien.gallery import gallery as gallery_module
 from mien.gallery.galleries import Galleries
+from mien.gallery.index.rows import Rows
 from mien.gallery.records import Finding
-from mien.gallery.rows import Rows
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks
 
 LOOKS = looks(30)
@@ -114,7 +114,7 @@ def test_a_file_of_something_else_is_found(staff: Galleries, data: Path) -> None
     staff.create("other", MODEL, DIM)
     shutil.copy(data / "staff.index", data / "other.index")
     (finding,) = staff.check_index("other")
-    assert finding.message.startswith("other.index: it is of Stamp(gallery_id='staff'")
+    assert finding.message.startswith("other.index: it is of Identity(gallery_id='staff'")
 
 
 def test_a_damaged_store_is_no_measure(staff: Galleries) -> None:

@@ -18,11 +18,11 @@ from mien.errors import (
     OutputExists,
     StoreInvalid,
 )
-from mien.gallery import journal
 from mien.gallery.galleries import Galleries
 from mien.gallery.prove import prove_absent
 from mien.gallery.records import About, Deletion, Enrolment, Quality, Retention, SubjectChange
-from mien.gallery.store import FILE_NAME
+from mien.gallery.store import journal
+from mien.gallery.store.store import FILE_NAME
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks, sha256
 
 KEPT = Retention(max_age=timedelta(days=3650))

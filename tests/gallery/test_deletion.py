@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from mien.errors import DataDirectoryLocked, GalleryNotFound, SubjectNotFound
-from mien.gallery.galleries import Deletion, Galleries
-from mien.gallery.records import Enrolment, GalleryInfo
-from mien.gallery.store import FILE_NAME, Store
+from mien.gallery.galleries import Galleries
+from mien.gallery.records import Deletion, Enrolment, GalleryInfo
+from mien.gallery.store.store import FILE_NAME, Store
 from mien.matching.metrics import Vectors
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks, sha256
 
@@ -176,7 +176,7 @@ DELETE_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
 from mien.gallery.records import Enrolment, GalleryInfo
-from mien.gallery.store import Store
+from mien.gallery.store.store import Store
 Store(Path(sys.argv[1])).delete_subject("staff", "ann")
 os.kill(os.getpid(), signal.SIGKILL)
 """

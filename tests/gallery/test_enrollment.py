@@ -17,7 +17,7 @@ from mien.errors import (
 from mien.gallery.galleries import Galleries
 from mien.gallery.ids import new_sample_ids
 from mien.gallery.records import About, Enrolled, Enrolment
-from mien.gallery.tables import samples, subjects
+from mien.gallery.store.tables import samples, subjects
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks, sha256
 
 

@@ -18,9 +18,9 @@ from mien.errors import (
     StoreInvalid,
     SubjectNotFound,
 )
-from mien.gallery import store
 from mien.gallery.galleries import Galleries
-from mien.gallery.index import SampleIndex
+from mien.gallery.index.sample_index import SampleIndex
+from mien.gallery.store import store
 from mien.matching.metrics import Vectors
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks, sha256
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from mien.errors import MienError, StoreInvalid
-from mien.gallery import checksum, integrity
+from mien.gallery import integrity
 from mien.gallery.galleries import Galleries
 from mien.gallery.records import About, Check, Quality, SubjectChange
-from mien.gallery.store import FILE_NAME
+from mien.gallery.store import checksum
+from mien.gallery.store.store import FILE_NAME
 from tests.gallery.looks import DIM, MODEL, looks, sha256
 
 PEOPLE = 30

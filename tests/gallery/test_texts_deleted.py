@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from mien.gallery.galleries import Galleries
-from mien.gallery.pages import Scrubber
+from mien.gallery.integrity import check_file
 from mien.gallery.prove import prove_absent
 from mien.gallery.records import About, Enrolment, GalleryInfo, Quality, SubjectChange
-from mien.gallery.store import FILE_NAME, Store
-from mien.gallery.tables.ledger import Asked
+from mien.gallery.store.pages import Scrubber
+from mien.gallery.store.store import FILE_NAME, Store
+from mien.gallery.store.tables.ledger import Asked
 from tests.gallery.looks import DIM, MODEL, looks, sha256
 
 PEOPLE = 3000
@@ -129,7 +130,7 @@ def test_no_text_of_a_deleted_person_is_left_by_any_order_of_changes(
         assert len(deleted) > 2500
         assert tags_in(tmp_path) & deleted == set()
         assert set(history.living) <= tags_in(tmp_path)
-        assert store.check().findings == ()
+        assert check_file(store.path).findings == ()
 
 
 def test_without_clearing_the_gaps_texts_would_be_left(

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from mien.errors import GalleryNotFound, ModelMismatch, SubjectNotFound
-from mien.gallery import gallery, index
+from mien.gallery import gallery
 from mien.gallery.galleries import Galleries
-from mien.gallery.nearest import nearest
-from mien.gallery.store import Store
+from mien.gallery.index import sample_index
+from mien.gallery.index.nearest import nearest
+from mien.gallery.store.store import Store
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks
 
 WRITERS, SAMPLES, SUBJECTS = 4, 150, 6
@@ -26,7 +27,7 @@ def test_enrolling_deleting_and_searching_at_once_leaves_index_and_store_equal(
     data: Path, galleries: Galleries, monkeypatch: pytest.MonkeyPatch, inverted_from: int
 ) -> None:
     """So few samples are all candidates of an inverted file, which misses nothing then."""
-    monkeypatch.setattr(index, "INVERTED_FROM", inverted_from)
+    monkeypatch.setattr(sample_index, "INVERTED_FROM", inverted_from)
     monkeypatch.setattr(gallery, "SAVED_FROM", 100)
     done = threading.Event()
 
@@ -172,6 +173,6 @@ def test_searches_do_not_wait_for_each_other(galleries: Galleries) -> None:
         meeting.wait(10)
         return search(*arguments)
 
-    with mock.patch.object(index, "nearest", meet), ThreadPoolExecutor(2) as pool:
+    with mock.patch.object(sample_index, "nearest", meet), ThreadPoolExecutor(2) as pool:
         both = [pool.submit(galleries.search, "staff", looks(1)[0], MODEL, 1) for _ in range(2)]
         assert [len(each.result().matches) for each in both] == [1, 1]

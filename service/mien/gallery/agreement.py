@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mien.gallery.contents import Contents, Owners
-from mien.gallery.nearest import Ints
+from mien.gallery.index.nearest import Ints
+from mien.gallery.index.rows import Rows
 from mien.gallery.records import Finding
-from mien.gallery.rows import Rows
+from mien.gallery.store.contents import Contents, Owners
 
 
 def disagreements(

@@ -7,6 +7,7 @@ travels with them. The ledger of requests stays behind.
 
 import os
 import sqlite3
+import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,12 @@ from pathlib import Path
 from mien.errors import GalleryExists, GalleryNotFound, ModelMismatch, OutputExists, StoreInvalid
 from mien.files import sync
 from mien.gallery import integrity
-from mien.gallery.database import connect_reader, translated
 from mien.gallery.records import GalleryInfo, Stamp
-from mien.gallery.schema import is_older, migrate
-from mien.gallery.tables import galleries, samples
+from mien.gallery.store.connections import connect_reader, translated
+from mien.gallery.store.schema import is_older, migrate
+from mien.gallery.store.store import FILE_NAME, Store
+from mien.gallery.store.tables import galleries, samples
+from mien.gallery.store.transactions import LEFTOVER
 from mien.gallery.times import to_microseconds, to_moment
 
 STAMP = """CREATE TABLE snapshot (
@@ -51,11 +54,19 @@ COPY = (
 )
 
 
-def extract(whole: Path, gallery_id: str, target: Path, now: int) -> Stamp:
-    """Write one gallery of a copied database to a new file, which is on the disk at the end.
+def snapshot(store: Store, gallery_id: str, target: Path) -> Stamp:
+    """Write one gallery of a store to a new file; changes go on meanwhile.
 
     Raises GalleryNotFound, OutputExists and StorageFull.
     """
+    with tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=store.path.parent) as folder:
+        whole = Path(folder) / FILE_NAME
+        store.journal.copy(whole)
+        return _extract(whole, gallery_id, target, store.now())
+
+
+def _extract(whole: Path, gallery_id: str, target: Path, now: int) -> Stamp:
+    """Of a copied database; the file is on the disk at the end."""
     if target.exists():
         raise OutputExists(f"{target} is there already; choose another file, or remove it")
     part = target.with_name(f"{target.name}.part")
@@ -131,15 +142,21 @@ def read(source: Path) -> Snapshot:
         )
 
 
-def restore(
-    connection: sqlite3.Connection, snapshot: Snapshot, gallery_id: str, now: int
-) -> GalleryInfo:
-    """Take the gallery of the snapshot, attached as `other`, into one that is new or empty.
+def restore(store: Store, source: Path, snapshot: Snapshot, gallery_id: str) -> GalleryInfo:
+    """Take what `read` looked at into a gallery that is new or empty, all or nothing.
 
     Its samples keep their ids and dates; its revision becomes larger than both were.
 
     Raises ModelMismatch and GalleryExists.
     """
+    with store.journal.attached(source), store.changing() as (connection, now):
+        return _restore(connection, snapshot, gallery_id, now)
+
+
+def _restore(
+    connection: sqlite3.Connection, snapshot: Snapshot, gallery_id: str, now: int
+) -> GalleryInfo:
+    """Of a snapshot that is attached as `other`."""
     into = _empty_gallery(connection, gallery_id, snapshot.info, now)
     _copy(connection, snapshot.gallery, into)
     connection.execute(

@@ -29,14 +29,13 @@ def check_vectors(vectors: Vectors, dim: int) -> None:
         raise InvalidEmbedding(
             f"the vectors have shape {list(vectors.shape)}; this gallery's have [{dim}]"
         )
+    norms = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+    distances = np.abs(norms - 1)
+    if (distances <= UNIT_TOLERANCE).all():
+        return
     if not np.isfinite(vectors).all():
         raise InvalidEmbedding("the vector has values that are NaN or infinite; embed again")
-    _check_norms(np.linalg.norm(vectors.astype(np.float64), axis=1))
-
-
-def _check_norms(norms: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> None:
-    worst = float(norms[np.argmax(np.abs(norms - 1))])
-    if abs(worst - 1) > UNIT_TOLERANCE:
-        raise InvalidEmbedding(
-            f"the vector has norm {worst:.6g}, not 1 within {UNIT_TOLERANCE}; divide it by its norm"
-        )
+    raise InvalidEmbedding(
+        f"the vector has norm {norms[distances.argmax()]:.6g}, not 1 within {UNIT_TOLERANCE}; "
+        "divide it by its norm"
+    )

@@ -6,15 +6,15 @@ import numpy as np
 
 from mien.errors import InvalidArgument
 from mien.gallery.about import check_about, check_sha256
+from mien.gallery.directory import Directory
 from mien.gallery.embedding import check_vector, check_vectors
 from mien.gallery.ids import check_id
 from mien.gallery.records import NOTHING, About, Enrolled, Enrolment
-from mien.gallery.tables.ledger import check_request_id
-from mien.gallery.upkeep import Upkeep
+from mien.gallery.store.tables.ledger import check_request_id
 from mien.matching.metrics import Vectors
 
 
-class Enrollment(Upkeep):
+class Enrollment(Directory):
     """Enrolling one sample, or many at once."""
 
     def enroll(  # noqa: PLR0913 - what a sample is made of
@@ -82,7 +82,7 @@ class Enrollment(Upkeep):
             chosen = [items[position] for position in good]
             added = self._store.enrol(gallery_id, chosen, partly=partly, keep=keep)
             if added.keys:
-                vectors = np.stack([chosen[position].vector for position in added.positions])
+                vectors = np.array([chosen[position].vector for position in added.positions])
                 with self._following(gallery):
                     gallery.take(added.keys, added.subjects, vectors, added.revision)
         outcomes = dict(zip(good, added.outcomes, strict=True)) | refused

@@ -1,76 +1,41 @@
 """Every gallery of a data directory: the interface of this room."""
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
-from typing import Self
+from collections.abc import Mapping
 
 import numpy as np
 
 from mien.errors import Internal, InvalidRequest, ModelMismatch
-from mien.gallery import index_file
 from mien.gallery.about import check_labels, check_limit, check_retention
 from mien.gallery.embedding import check_vectors
 from mien.gallery.enrollment import Enrollment
 from mien.gallery.gallery import Gallery, path_of
 from mien.gallery.ids import check_id
-from mien.gallery.index import IndexStats
-from mien.gallery.lock import DirectoryLock
-from mien.gallery.matches import Matches
+from mien.gallery.index import index_file
+from mien.gallery.index.sample_index import IndexStats
 from mien.gallery.records import (
     Deletion,
-    Enrolled,
     Finding,
     Found,
     GalleryInfo,
-    Match,
     Retention,
-    Sample,
 )
-from mien.gallery.store import FILE_NAME, Removed, Store
-from mien.gallery.tables.ledger import Asked
+from mien.gallery.store.tables.ledger import Asked
+from mien.gallery.subjects import Subjects
 from mien.gallery.times import to_moment
+from mien.gallery.upkeep import Upkeep
 from mien.matching.fusion import Rule
 from mien.matching.metrics import Vectors
 
-__all__ = [
-    "Deletion",
-    "Enrolled",
-    "Found",
-    "Galleries",
-    "GalleryInfo",
-    "IndexStats",
-    "Match",
-    "Sample",
-]
 
-
-class Galleries(Enrollment):
+class Galleries(Subjects, Enrollment, Upkeep):
     """Galleries that one process keeps in a directory, for all of its threads.
 
     A change is durable and every later search sees it when the method returns. Changes go one at a
     time. Every gallery is in memory from the start on, so that no first search waits for its index.
 
     Every method that takes an id raises InvalidId, and GalleryNotFound where the gallery must
-    exist. What changes something takes a `request_id`, as `People` says.
+    exist. What changes something takes a `request_id`, as `Subjects` says.
     """
-
-    def __init__(self, data: Path) -> None:
-        """Open the directory; it is made if missing.
-
-        Raises DataDirectoryLocked (another process has it), StoreInvalid (damaged, or written by a
-        newer mien) and SettingsInvalid (not writable).
-        """
-        self._change = threading.RLock()
-        self._opened: dict[str, Gallery] = {}
-        self._matches = Matches()
-        with ExitStack() as resources:
-            resources.enter_context(DirectoryLock(data))
-            self._store = resources.enter_context(closing(Store(data / FILE_NAME)))
-            self._data = data
-            self._load_all()
-            self._resources = resources.pop_all()
 
     def create(  # noqa: PLR0913 - what a gallery is made of
         self,
@@ -228,57 +193,3 @@ class Galleries(Enrollment):
             self._gallery(gallery_id).discard_file()
             info = self._store.gallery(gallery_id)
             self._opened[gallery_id] = Gallery(info, self._store, self._data)
-
-    def close(self) -> None:
-        """Wait for a change that is under way, save what is noted, and let the directory go."""
-        with self._change, closing(self._resources):
-            self._flush_matches()
-            for gallery in self._opened.values():
-                gallery.save_unasked()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _gallery(self, gallery_id: str) -> Gallery:
-        check_id("gallery", gallery_id)
-        return self._opened.get(gallery_id) or self._load(gallery_id)
-
-    def _load(self, gallery_id: str) -> Gallery:
-        with self._change:
-            if gallery_id not in self._opened:
-                info = self._store.gallery(gallery_id)
-                self._opened[gallery_id] = Gallery(info, self._store, self._data)
-            return self._opened[gallery_id]
-
-    def _load_all(self) -> None:
-        last = ""
-        while infos := self._store.galleries(last, 1000):
-            for info in infos:
-                self._load(info.gallery_id)
-            last = infos[-1].gallery_id
-        index_file.remove_strays(self._data, set(self._opened))
-
-    @contextmanager
-    def _following(self, gallery: Gallery) -> Iterator[None]:
-        """While the gallery is told what the store has done; forgotten if it cannot follow.
-
-        It is built anew at the next use then, so that it never disagrees with the store.
-        """
-        try:
-            yield
-        except BaseException:
-            self._opened.pop(gallery.gallery_id, None)
-            raise
-
-    def _drop(self, gallery: Gallery, removed: Removed) -> None:
-        if removed.keys:
-            with self._following(gallery):
-                gallery.forget(removed.keys, removed.deletion.revision)
-
-    def _follow(self, gallery_id: str) -> None:
-        gallery = self._gallery(gallery_id)
-        with self._following(gallery):
-            gallery.follow(self._store.gallery(gallery_id).revision)

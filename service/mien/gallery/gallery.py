@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import MienError, ModelMismatch, SettingsInvalid, StorageFull, StoreInvalid
-from mien.gallery import index_file
 from mien.gallery.agreement import disagreements
-from mien.gallery.contents import Contents, Owners
-from mien.gallery.index import Hits, SampleIndex
-from mien.gallery.index_file import Saved, Stamp, Unusable
-from mien.gallery.nearest import Ints
+from mien.gallery.index import index_file
+from mien.gallery.index.index_file import Identity, Saved, Unusable
+from mien.gallery.index.nearest import Ints
+from mien.gallery.index.rows import Rows
+from mien.gallery.index.sample_index import Hits, SampleIndex
 from mien.gallery.records import Finding, Found, GalleryInfo, Match
-from mien.gallery.rows import Rows
-from mien.gallery.store import Store
+from mien.gallery.store.contents import Contents, Owners
+from mien.gallery.store.store import Store
 from mien.gallery.times import to_microseconds
 from mien.matching.fusion import Rule
 from mien.matching.metrics import Vectors
@@ -43,7 +43,7 @@ class Gallery:
         self._store = store
         self._path = path_of(info.gallery_id, directory)
         created = to_microseconds(info.created)
-        self._stamp = Stamp(info.gallery_id, created, info.model_fingerprint, info.dim)
+        self._identity = Identity(info.gallery_id, created, info.model_fingerprint, info.dim)
         self._saved: int | None = None
         self._index = self._restored(info) or SampleIndex(info.dim, info.revision)
         rebuilt = self._saved is None
@@ -138,7 +138,7 @@ class Gallery:
     def _check_file(self, owners: Owners) -> list[Finding]:
         """It may be older than the index, but must have had everybody who is in both."""
         try:
-            saved = index_file.read(self._path, self._stamp)
+            saved = index_file.read(self._path, self._identity)
             gone = _assign(saved.rows, owners)
         except FileNotFoundError:
             return []
@@ -152,7 +152,9 @@ class Gallery:
 
     def _write(self) -> None:
         revision = self._index.revision
-        index_file.write(self._path, self._stamp, revision, self._index.rows, self._index.inverted)
+        index_file.write(
+            self._path, self._identity, revision, self._index.rows, self._index.inverted
+        )
         self._saved = revision
 
     def _take_in(self, revision: int) -> None:
@@ -170,7 +172,7 @@ class Gallery:
     def _restored(self, info: GalleryInfo) -> SampleIndex | None:
         """The saved index without what is gone; None, and no file, if it cannot be used."""
         try:
-            saved = index_file.read(self._path, self._stamp)
+            saved = index_file.read(self._path, self._identity)
             return self._matched(saved, info, self._store.owners(self.gallery_id))
         except FileNotFoundError:
             return None

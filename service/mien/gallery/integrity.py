@@ -1,7 +1,7 @@
 """Looking at everything in the store for what is wrong.
 
 SQLite's own check finds pages and rows that contradict each other, which a flipped bit in a row's
-value often does not do; the checksums of rows (`mien.gallery.checksum`) find that.
+value often does not do; the checksums of rows (`mien.gallery.store.checksum`) find that.
 """
 
 import sqlite3
@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import StoreInvalid
-from mien.gallery.database import connect_reader, translated
 from mien.gallery.embedding import UNIT_TOLERANCE
 from mien.gallery.records import Check, Finding
-from mien.gallery.schema import is_older
-from mien.gallery.tables import galleries, samples, subjects
-from mien.gallery.tables.samples import Row
+from mien.gallery.store.connections import connect_reader, translated
+from mien.gallery.store.schema import is_older
+from mien.gallery.store.tables import galleries, samples, subjects
+from mien.gallery.store.tables.samples import Row
 from mien.gallery.times import MICROSECOND, wall
 
 MOST = 100

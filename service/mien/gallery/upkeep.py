@@ -4,9 +4,9 @@ from datetime import datetime
 from pathlib import Path
 
 from mien.errors import GalleryNotFound, ModelMismatch
-from mien.gallery import backup
+from mien.gallery import backup, integrity
+from mien.gallery.directory import Directory
 from mien.gallery.ids import check_id
-from mien.gallery.people import People
 from mien.gallery.records import Check, Expired, GalleryInfo, Stamp
 from mien.gallery.times import to_microseconds, wall
 
@@ -14,7 +14,7 @@ AT_ONCE = 1000
 """Subjects or samples that expire in one transaction, so that other changes need not wait long."""
 
 
-class Upkeep(People):
+class Upkeep(Directory):
     """Forgetting in time, looking for damage, copying and bringing back."""
 
     def expire(self, now: datetime | None = None) -> list[Expired]:
@@ -35,7 +35,8 @@ class Upkeep(People):
 
     def check(self) -> Check:
         """Count what is in the store, and list what is wrong with it; changes wait meanwhile."""
-        return self._store.check()
+        with self._store.journal.lock:
+            return integrity.check_file(self._store.path)
 
     def snapshot(self, gallery_id: str, target: Path) -> Stamp:
         """Write a gallery to a new file, consistent while changes go on.
@@ -44,7 +45,7 @@ class Upkeep(People):
         """
         check_id("gallery", gallery_id)
         self.flush_matches()
-        return self._store.snapshot(gallery_id, target)
+        return backup.snapshot(self._store, gallery_id, target)
 
     def restore(
         self, source: Path, gallery_id: str = "", model_fingerprint: str = ""
@@ -65,7 +66,7 @@ class Upkeep(People):
                 f"{model_fingerprint!r}; enrol the pictures again"
             )
         with self._change:
-            info = self._store.restore(source, snapshot, wanted)
+            info = backup.restore(self._store, source, snapshot, wanted)
             self._follow(wanted)
             return info
 
