@@ -1,8 +1,9 @@
 """Errors to status codes, in one place."""
 
 import logging
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf import any_pb2
@@ -24,14 +25,17 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
 }
 """The branches of the tree in `mien.errors`; the only place where they meet gRPC."""
 
+Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Any]
+
 _log = logging.getLogger(__name__)
 
 
 class ErrorInterceptor(grpc.ServerInterceptor):
-    """Aborts a call with the status of the error that its handler raised.
+    """Aborts a call of any of the four kinds with the status of the error that its handler raised.
 
     What is no MienError becomes INTERNAL with a fixed sentence; its trace goes to the log only.
-    A call whose caller has gone, or whose deadline passed in the queue, costs nothing more.
+    A call whose caller has gone, or whose deadline passed in the queue, costs nothing more. Answers
+    that were sent before a stream fails have arrived.
     """
 
     def intercept_service(
@@ -40,24 +44,63 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
         handler = continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None:
-            return handler
-        behaviour = handler.unary_unary
+        if handler is None:
+            return None
+        kind, make = _kind(handler)
+        behaviour, method = getattr(handler, kind), handler_call_details.method
+        guarded = (_stream if handler.response_streaming else _single)(behaviour, method)
+        return make(guarded, handler.request_deserializer, handler.response_serializer)
 
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            if not context.is_active():
-                context.abort(grpc.StatusCode.CANCELLED, "nobody waits for the answer any more")
-            try:
-                return behaviour(request, context)
-            except errors.MienError as error:
-                abort(context, error)
-            except Exception:
-                _log.exception("%s failed", handler_call_details.method)
-                abort(context, errors.Internal("the server failed; its log has the cause"))
 
-        return grpc.unary_unary_rpc_method_handler(
-            answer, handler.request_deserializer, handler.response_serializer
-        )
+def _kind(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Callable[..., Any]]:
+    """The attribute that has the handler's behaviour, and what makes such a handler."""
+    return {
+        (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
+        (False, True): ("unary_stream", grpc.unary_stream_rpc_method_handler),
+        (True, False): ("stream_unary", grpc.stream_unary_rpc_method_handler),
+        (True, True): ("stream_stream", grpc.stream_stream_rpc_method_handler),
+    }[bool(handler.request_streaming), bool(handler.response_streaming)]
+
+
+def _single(behaviour: Behaviour, method: str) -> Behaviour:
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        with _aborting(context, method):
+            return behaviour(request, context)
+
+    return answer
+
+
+def _stream(behaviour: Behaviour, method: str) -> Behaviour:
+    """As `_single`; the behaviour is at work until its last answer, and so is the guard."""
+
+    def answers(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        with _aborting(context, method):
+            yield from behaviour(request, context)
+
+    return answers
+
+
+@contextmanager
+def _aborting(context: grpc.ServicerContext, method: str) -> Iterator[None]:
+    """Errors of the block to the status of the call."""
+    if not context.is_active():
+        context.abort(grpc.StatusCode.CANCELLED, "nobody waits for the answer any more")
+    try:
+        yield
+    except errors.MienError as error:
+        abort(context, error)
+    except grpc.RpcError:
+        # A stream of requests ends so when its caller has gone: there is nobody to answer.
+        if context.is_active():
+            _fail(context, method)
+        raise
+    except Exception:
+        _fail(context, method)
+
+
+def _fail(context: grpc.ServicerContext, method: str) -> NoReturn:
+    _log.exception("%s failed", method)
+    abort(context, errors.Internal("the server failed; its log has the cause"))
 
 
 def abort(context: grpc.ServicerContext, error: errors.MienError) -> NoReturn:
