@@ -13,6 +13,7 @@ LOCAL = {
     "ADDRESS_IN_USE",
     "OUTPUT_EXISTS",
     "SERVER_UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
 }
 """Reasons that never travel: raised by commands before a server serves, or by the client."""
 

@@ -3,10 +3,13 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -21,6 +24,7 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
     errors.FailedPrecondition: code_pb2.FAILED_PRECONDITION,
     errors.NotFound: code_pb2.NOT_FOUND,
     errors.AlreadyExists: code_pb2.ALREADY_EXISTS,
+    errors.ResourceExhausted: code_pb2.RESOURCE_EXHAUSTED,
     errors.Internal: code_pb2.INTERNAL,
 }
 """The branches of the tree in `mien.errors`; the only place where they meet gRPC."""
@@ -104,12 +108,22 @@ def _fail(context: grpc.ServicerContext, method: str) -> NoReturn:
 
 
 def abort(context: grpc.ServicerContext, error: errors.MienError) -> NoReturn:
-    """End the call with the error's code, message and `google.rpc.ErrorInfo`."""
-    detail = any_pb2.Any()
-    detail.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
+    """End the call with the error's code, message, `google.rpc.ErrorInfo`, and `RetryInfo` where
+    the error says when to try again."""
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if isinstance(error, errors.ResourceExhausted) and error.retry_after is not None:
+        delay = Duration()
+        delay.FromTimedelta(timedelta(seconds=error.retry_after))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     message = str(error)[:MAX_MESSAGE]
-    status = status_pb2.Status(code=code_of(error), message=message, details=[detail])
+    status = status_pb2.Status(code=code_of(error), message=message, details=map(_packed, details))
     context.abort_with_status(rpc_status.to_status(status))
+
+
+def _packed(detail: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed
 
 
 def code_of(error: errors.MienError) -> "code_pb2.Code.ValueType":
