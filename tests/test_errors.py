@@ -13,6 +13,7 @@ LOCAL = {
     "ADDRESS_IN_USE",
     "OUTPUT_EXISTS",
     "SERVER_UNAVAILABLE",
+    "CALLER_GONE",
 }
 """Reasons that never travel: raised by commands before a server serves, or by the client."""
 

@@ -139,25 +139,49 @@ class Client:
     def _translate(self, error: grpc.RpcError) -> errors.MienError:
         """The exception that the server's status stands for."""
         assert isinstance(error, grpc.Call)  # noqa: S101 - every RpcError of a call is one
-        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return errors.ImageTooLarge(
-                f"the request is too large for one message of {MAX_MESSAGE_BYTES:,} bytes "
-                f"({error.details()}); send smaller pictures, or embeddings"
+        reason, details = _reason(error), error.details() or ""
+        if reason is None and error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return _exhausted(details)
+        if reason is None and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return errors.DeadlineExceeded(
+                f"no answer from {self.address} within {self._deadline} s ({details}); allow more "
+                "time, or send less at once"
             )
-        if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
             return errors.ServerUnavailable(
-                f"no answer from {self.address} ({error.details()}); is `mien serve` running there?"
+                f"no answer from {self.address} ({details}); is `mien serve` running there?"
             )
-        return errors.of_reason(_reason(error))(error.details())
+        if reason == errors.QueueFull.reason:
+            return errors.QueueFull(details, _retry_seconds(error))
+        return errors.of_reason(reason or errors.Internal.reason)(details)
 
 
-def _reason(error: grpc.Call) -> str:
+def _exhausted(details: str) -> errors.MienError:
+    """What gRPC itself refuses: too large a message, or one call too many."""
+    if "larger than max" in details:
+        return errors.ImageTooLarge(
+            f"the request is too large for one message of {MAX_MESSAGE_BYTES:,} bytes "
+            f"({details}); send smaller pictures, or embeddings"
+        )
+    return errors.QueueFull(f"the server takes no more calls ({details}); ask again later")
+
+
+def _reason(error: grpc.Call) -> str | None:
+    """The server's own; None if gRPC refused, or never reached the server."""
+    info = error_details_pb2.ErrorInfo()
+    return str(info.reason) if _unpack(error, info) else None
+
+
+def _retry_seconds(error: grpc.Call) -> float:
+    retry = error_details_pb2.RetryInfo()
+    _unpack(error, retry)
+    return float(retry.retry_delay.ToTimedelta().total_seconds())
+
+
+def _unpack(error: grpc.Call, into: Any) -> bool:
+    """Read a status detail of the message's type; whether there is one."""
     status = rpc_status.from_call(error)
-    for detail in status.details if status else ():
-        info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info):
-            return str(info.reason)
-    return errors.Internal.reason
+    return any(detail.Unpack(into) for detail in (status.details if status else ()))
 
 
 def _probe(probe: Probe) -> probe_pb2.Probe:

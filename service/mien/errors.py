@@ -30,11 +30,14 @@ MienError
 ├── AlreadyExists
 │   ├── GalleryExists
 │   └── OutputExists            a file or folder to be written is there already
-├── ServerUnavailable           the client reaches no server
+├── QueueFull                   the server has as much to do as it takes; ask again later
+├── DeadlineExceeded            the caller's time was up before there was an answer
+├── CallerGone                  the caller hung up; nobody reads this
+├── ServerUnavailable           the client reaches no server, or one that stops
 └── Internal                    the server failed; only its log says why
 
 A message says what is wrong, with which value, and what to do next. How a class travels over gRPC
-is one table in `mien.server.interceptors`; the five branches are the five status codes.
+is one table in `mien.server.interceptors`; each branch is one status code.
 """
 
 from collections.abc import Iterator
@@ -161,6 +164,24 @@ class GalleryExists(AlreadyExists):
 
 class OutputExists(AlreadyExists):
     reason = "OUTPUT_EXISTS"
+
+
+class QueueFull(MienError):
+    """Nothing was done for the request, so that it may be sent again after `retry_seconds`."""
+
+    reason = "QUEUE_FULL"
+
+    def __init__(self, message: str, retry_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+
+class DeadlineExceeded(MienError):
+    reason = "DEADLINE_EXCEEDED"
+
+
+class CallerGone(MienError):
+    reason = "CALLER_GONE"
 
 
 class ServerUnavailable(MienError):

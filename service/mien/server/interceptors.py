@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -21,6 +22,10 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
     errors.FailedPrecondition: code_pb2.FAILED_PRECONDITION,
     errors.NotFound: code_pb2.NOT_FOUND,
     errors.AlreadyExists: code_pb2.ALREADY_EXISTS,
+    errors.QueueFull: code_pb2.RESOURCE_EXHAUSTED,
+    errors.DeadlineExceeded: code_pb2.DEADLINE_EXCEEDED,
+    errors.CallerGone: code_pb2.CANCELLED,
+    errors.ServerUnavailable: code_pb2.UNAVAILABLE,
     errors.Internal: code_pb2.INTERNAL,
 }
 """The branches of the tree in `mien.errors`; the only place where they meet gRPC."""
@@ -34,8 +39,8 @@ class ErrorInterceptor(grpc.ServerInterceptor):
     """Aborts a call of any of the four kinds with the status of the error that its handler raised.
 
     What is no MienError becomes INTERNAL with a fixed sentence; its trace goes to the log only.
-    A call whose caller has gone, or whose deadline passed in the queue, costs nothing more. Answers
-    that were sent before a stream fails have arrived.
+    A call whose caller has gone costs nothing more. Answers that were sent before a stream fails
+    have arrived.
     """
 
     def intercept_service(
@@ -104,12 +109,23 @@ def _fail(context: grpc.ServicerContext, method: str) -> NoReturn:
 
 
 def abort(context: grpc.ServicerContext, error: errors.MienError) -> NoReturn:
-    """End the call with the error's code, message and `google.rpc.ErrorInfo`."""
-    detail = any_pb2.Any()
-    detail.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
+    """End the call with the error's code, message and details."""
     message = str(error)[:MAX_MESSAGE]
-    status = status_pb2.Status(code=code_of(error), message=message, details=[detail])
+    status = status_pb2.Status(code=code_of(error), message=message, details=_details(error))
     context.abort_with_status(rpc_status.to_status(status))
+
+
+def _details(error: errors.MienError) -> list[any_pb2.Any]:
+    """`google.rpc.ErrorInfo`, and `google.rpc.RetryInfo` for what may be sent again as it is."""
+    info = any_pb2.Any()
+    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
+    if not isinstance(error, errors.QueueFull):
+        return [info]
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.FromTimedelta(timedelta(seconds=error.retry_seconds))
+    again = any_pb2.Any()
+    again.Pack(retry)
+    return [info, again]
 
 
 def code_of(error: errors.MienError) -> "code_pb2.Code.ValueType":

@@ -7,6 +7,7 @@ import hashlib
 import grpc
 import numpy as np
 
+from mien import deadline
 from mien.errors import InvalidArgument, InvalidRequest, ModelNotFound
 from mien.gallery.galleries import Galleries
 from mien.matching.calibration import fusion_of
@@ -123,6 +124,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         fingerprint = self._bundle.manifest.fingerprint
         vectors = self._probes.vectors(request.probe)
         calibration = self._bundle.calibration
+        deadline.check("search")
         found = self._galleries.search(
             request.gallery_id, vectors, fingerprint, limit, fusion_of(calibration)
         )

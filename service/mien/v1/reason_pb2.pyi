@@ -58,6 +58,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """No space is left on the disk of the galleries; nothing was changed."""
     REASON_REQUEST_ID_REUSED: _Reason.ValueType  # 44
     """The request id was used before for another request, or for what is deleted since."""
+    REASON_QUEUE_FULL: _Reason.ValueType  # 45
+    """The server has as much to do as it takes. Nothing was done; `google.rpc.RetryInfo` says when to
+    ask again.
+    """
+    REASON_DEADLINE_EXCEEDED: _Reason.ValueType  # 60
+    """The caller's deadline passed before the next stage of the work for it."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why something was refused. The closed list: `google.rpc.ErrorInfo.reason` carries the name
@@ -100,4 +106,10 @@ REASON_STORAGE_FULL: Reason.ValueType  # 43
 """No space is left on the disk of the galleries; nothing was changed."""
 REASON_REQUEST_ID_REUSED: Reason.ValueType  # 44
 """The request id was used before for another request, or for what is deleted since."""
+REASON_QUEUE_FULL: Reason.ValueType  # 45
+"""The server has as much to do as it takes. Nothing was done; `google.rpc.RetryInfo` says when to
+ask again.
+"""
+REASON_DEADLINE_EXCEEDED: Reason.ValueType  # 60
+"""The caller's deadline passed before the next stage of the work for it."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
