@@ -151,9 +151,10 @@ class Client:
             return errors.ServerUnavailable(
                 f"no answer from {self.address} ({details}); is `mien serve` running there?"
             )
-        if reason == errors.QueueFull.reason:
-            return errors.QueueFull(details, _retry_seconds(error))
-        return errors.of_reason(reason or errors.Internal.reason)(details)
+        kind = errors.of_reason(reason or errors.Internal.reason)
+        if issubclass(kind, errors.ResourceExhausted):
+            return kind(details, _retry_seconds(error))
+        return kind(details)
 
 
 def _exhausted(details: str) -> errors.MienError:

@@ -22,7 +22,9 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
     errors.FailedPrecondition: code_pb2.FAILED_PRECONDITION,
     errors.NotFound: code_pb2.NOT_FOUND,
     errors.AlreadyExists: code_pb2.ALREADY_EXISTS,
-    errors.QueueFull: code_pb2.RESOURCE_EXHAUSTED,
+    errors.Unauthenticated: code_pb2.UNAUTHENTICATED,
+    errors.PermissionDenied: code_pb2.PERMISSION_DENIED,
+    errors.ResourceExhausted: code_pb2.RESOURCE_EXHAUSTED,
     errors.DeadlineExceeded: code_pb2.DEADLINE_EXCEEDED,
     errors.CallerGone: code_pb2.CANCELLED,
     errors.ServerUnavailable: code_pb2.UNAVAILABLE,
@@ -119,7 +121,7 @@ def _details(error: errors.MienError) -> list[any_pb2.Any]:
     """`google.rpc.ErrorInfo`, and `google.rpc.RetryInfo` for what may be sent again as it is."""
     info = any_pb2.Any()
     info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
-    if not isinstance(error, errors.QueueFull):
+    if not isinstance(error, errors.ResourceExhausted):
         return [info]
     retry = error_details_pb2.RetryInfo()
     retry.retry_delay.FromTimedelta(timedelta(seconds=error.retry_seconds))

@@ -28,6 +28,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The bytes are no picture that can be read: empty, truncated, or not of an accepted format."""
     REASON_IMAGE_TOO_LARGE: _Reason.ValueType  # 2
     """The picture has more bytes or more pixels than the server accepts."""
+    REASON_DUPLICATE_OTHER_SUBJECT: _Reason.ValueType  # 11
+    """The face is known under another subject, by the calibration, and such were to be refused."""
     REASON_MODEL_MISMATCH: _Reason.ValueType  # 15
     """The vector was made by another model than the one that is served or that the gallery is bound to."""
     REASON_INVALID_EMBEDDING: _Reason.ValueType  # 16
@@ -62,6 +64,20 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The server has as much to do as it takes. Nothing was done; `google.rpc.RetryInfo` says when to
     ask again.
     """
+    REASON_UNAUTHENTICATED: _Reason.ValueType  # 46
+    """No API key came with the call, or none that is accepted now."""
+    REASON_PERMISSION_DENIED: _Reason.ValueType  # 47
+    """The API key does not allow for this call, or not for this gallery."""
+    REASON_RATE_LIMITED: _Reason.ValueType  # 48
+    """The caller asks more often than it may. Nothing was done; `google.rpc.RetryInfo` says when to
+    ask again.
+    """
+    REASON_REVISION_NOT_REACHED: _Reason.ValueType  # 50
+    """The gallery is behind the revision that the search must have seen."""
+    REASON_CALIBRATION_NOT_FOUND: _Reason.ValueType  # 51
+    """The bundle that is served has no calibration of that id."""
+    REASON_TOO_MANY_STREAMS: _Reason.ValueType  # 52
+    """As many streams are open as the server serves at a time."""
     REASON_DEADLINE_EXCEEDED: _Reason.ValueType  # 60
     """The caller's deadline passed before the next stage of the work for it."""
 
@@ -76,6 +92,8 @@ REASON_IMAGE_UNDECODABLE: Reason.ValueType  # 1
 """The bytes are no picture that can be read: empty, truncated, or not of an accepted format."""
 REASON_IMAGE_TOO_LARGE: Reason.ValueType  # 2
 """The picture has more bytes or more pixels than the server accepts."""
+REASON_DUPLICATE_OTHER_SUBJECT: Reason.ValueType  # 11
+"""The face is known under another subject, by the calibration, and such were to be refused."""
 REASON_MODEL_MISMATCH: Reason.ValueType  # 15
 """The vector was made by another model than the one that is served or that the gallery is bound to."""
 REASON_INVALID_EMBEDDING: Reason.ValueType  # 16
@@ -110,6 +128,20 @@ REASON_QUEUE_FULL: Reason.ValueType  # 45
 """The server has as much to do as it takes. Nothing was done; `google.rpc.RetryInfo` says when to
 ask again.
 """
+REASON_UNAUTHENTICATED: Reason.ValueType  # 46
+"""No API key came with the call, or none that is accepted now."""
+REASON_PERMISSION_DENIED: Reason.ValueType  # 47
+"""The API key does not allow for this call, or not for this gallery."""
+REASON_RATE_LIMITED: Reason.ValueType  # 48
+"""The caller asks more often than it may. Nothing was done; `google.rpc.RetryInfo` says when to
+ask again.
+"""
+REASON_REVISION_NOT_REACHED: Reason.ValueType  # 50
+"""The gallery is behind the revision that the search must have seen."""
+REASON_CALIBRATION_NOT_FOUND: Reason.ValueType  # 51
+"""The bundle that is served has no calibration of that id."""
+REASON_TOO_MANY_STREAMS: Reason.ValueType  # 52
+"""As many streams are open as the server serves at a time."""
 REASON_DEADLINE_EXCEEDED: Reason.ValueType  # 60
 """The caller's deadline passed before the next stage of the work for it."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
