@@ -8,8 +8,6 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf import any_pb2
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -24,7 +22,12 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
     errors.FailedPrecondition: code_pb2.FAILED_PRECONDITION,
     errors.NotFound: code_pb2.NOT_FOUND,
     errors.AlreadyExists: code_pb2.ALREADY_EXISTS,
+    errors.Unauthenticated: code_pb2.UNAUTHENTICATED,
+    errors.PermissionDenied: code_pb2.PERMISSION_DENIED,
     errors.ResourceExhausted: code_pb2.RESOURCE_EXHAUSTED,
+    errors.DeadlineExceeded: code_pb2.DEADLINE_EXCEEDED,
+    errors.CallerGone: code_pb2.CANCELLED,
+    errors.ServerUnavailable: code_pb2.UNAVAILABLE,
     errors.Internal: code_pb2.INTERNAL,
 }
 """The branches of the tree in `mien.errors`; the only place where they meet gRPC."""
@@ -38,8 +41,8 @@ class ErrorInterceptor(grpc.ServerInterceptor):
     """Aborts a call of any of the four kinds with the status of the error that its handler raised.
 
     What is no MienError becomes INTERNAL with a fixed sentence; its trace goes to the log only.
-    A call whose caller has gone, or whose deadline passed in the queue, costs nothing more. Answers
-    that were sent before a stream fails have arrived.
+    A call whose caller has gone costs nothing more. Answers that were sent before a stream fails
+    have arrived.
     """
 
     def intercept_service(
@@ -108,22 +111,23 @@ def _fail(context: grpc.ServicerContext, method: str) -> NoReturn:
 
 
 def abort(context: grpc.ServicerContext, error: errors.MienError) -> NoReturn:
-    """End the call with the error's code, message, `google.rpc.ErrorInfo`, and `RetryInfo` where
-    the error says when to try again."""
-    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
-    if isinstance(error, errors.ResourceExhausted) and error.retry_after is not None:
-        delay = Duration()
-        delay.FromTimedelta(timedelta(seconds=error.retry_after))
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    """End the call with the error's code, message and details."""
     message = str(error)[:MAX_MESSAGE]
-    status = status_pb2.Status(code=code_of(error), message=message, details=map(_packed, details))
+    status = status_pb2.Status(code=code_of(error), message=message, details=_details(error))
     context.abort_with_status(rpc_status.to_status(status))
 
 
-def _packed(detail: Message) -> any_pb2.Any:
-    packed = any_pb2.Any()
-    packed.Pack(detail)
-    return packed
+def _details(error: errors.MienError) -> list[any_pb2.Any]:
+    """`google.rpc.ErrorInfo`, and `google.rpc.RetryInfo` for what may be sent again as it is."""
+    info = any_pb2.Any()
+    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
+    if not isinstance(error, errors.ResourceExhausted):
+        return [info]
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.FromTimedelta(timedelta(seconds=error.retry_seconds))
+    again = any_pb2.Any()
+    again.Pack(retry)
+    return [info, again]
 
 
 def code_of(error: errors.MienError) -> "code_pb2.Code.ValueType":

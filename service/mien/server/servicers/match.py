@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import grpc
 
+from mien import deadline
 from mien.errors import RevisionNotReached
 from mien.gallery.galleries import Found, Galleries
 from mien.matching.calibration import fusion_of
@@ -51,6 +52,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
 
         return self._streams.as_ready(
             request_iterator,
+            context,
             answer,
             lambda request, refused: match_pb2.IdentifyStreamResponse(
                 tag=request.tag, rejected=refused
@@ -62,6 +64,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         policy = messages.read_policy(request.decision, self._default)
         check_multi_face(request.multi_face, all_allowed=True)
         vectors = self._probes.vectors(request.probe)
+        deadline.check("search")
         found = self._search(request, vectors, wanted)
         _check_revision(request, found)
         return self._answer(request, policy, vectors, found, wanted)
