@@ -47,8 +47,8 @@ class Attempts:
             return None
         if isinstance(refused, ServerUnavailable):
             seconds = self._backoff()
-        elif isinstance(refused, ResourceExhausted):
-            seconds = refused.retry_seconds + self._backoff()
+        elif isinstance(refused, ResourceExhausted) and refused.retry_after is not None:
+            seconds = refused.retry_after + self._backoff()
         else:
             return None
         left = self.left

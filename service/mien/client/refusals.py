@@ -14,13 +14,12 @@ def translated(error: grpc.RpcError, address: str) -> errors.MienError:
     """The exception that a failed call's status stands for."""
     call: Any = error  # every RpcError of a call is one, of grpc as of grpc.aio
     code, message = call.code(), call.details() or ""
-    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
-    _unpack(call, info, retry)
+    info, retry = _details(call)
     if info.reason:
-        kind = errors.of_reason(info.reason)
-        if issubclass(kind, errors.ResourceExhausted):
-            return kind(message, float(retry.retry_delay.ToTimedelta().total_seconds()))
-        return kind(message)
+        refused = errors.of_reason(info.reason)(message)
+        if isinstance(refused, errors.ResourceExhausted):
+            refused.retry_after = _seconds(retry)
+        return refused
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return _exhausted(message)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -44,9 +43,20 @@ def _exhausted(message: str) -> errors.MienError:
     return errors.QueueFull(f"the server takes no more calls ({message}); ask again later")
 
 
-def _unpack(call: Any, *into: Any) -> None:
-    """Read the status details of each message's type, where there is one."""
+def _details(
+    call: Any,
+) -> tuple["error_details_pb2.ErrorInfo", "error_details_pb2.RetryInfo | None"]:
+    """What the server says of the reason, and when to try again."""
     status = rpc_status.from_call(call)
+    info, retry = error_details_pb2.ErrorInfo(), None
     for detail in status.details if status else ():
-        for message in into:
-            detail.Unpack(message)
+        if detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+            retry = error_details_pb2.RetryInfo()
+            detail.Unpack(retry)
+        else:
+            detail.Unpack(info)
+    return info, retry
+
+
+def _seconds(retry: "error_details_pb2.RetryInfo | None") -> float | None:
+    return None if retry is None else float(retry.retry_delay.ToTimedelta().total_seconds())

@@ -201,7 +201,9 @@ def patiently(work: Callable[[], Reply], waiting: Deadline) -> Reply:
                 return work()
             except ResourceExhausted as full:
                 deadline.check("embed what a stream brought")
-                time.sleep(full.retry_seconds)
+                if full.retry_after is None:
+                    raise
+                time.sleep(full.retry_after)
 
 
 def _answered(
