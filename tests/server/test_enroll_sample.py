@@ -109,13 +109,13 @@ class TestDuplicates:
         self, client: Client, gallery: str
     ) -> None:
         first = client.enroll(gallery, "s", encoded(62, 0), request_id="r")
-        client.enroll(gallery, "t", encoded(62, 1))
+        client.enroll(gallery, "t", encoded(62, 0))
         policy = DUPLICATE_POLICY_REJECT_OTHER_SUBJECT
         again = client.enroll(gallery, "s", encoded(62, 0), duplicates=policy)
         assert again.already_existed
         assert again.sample == first.sample
         with pytest.raises(errors.DuplicateOtherSubject):
-            client.enroll(gallery, "s", encoded(62, 2), duplicates=policy)
+            client.enroll(gallery, "s", embedding(client, 62), duplicates=policy)
 
     @pytest.mark.parametrize("rate", [-0.1, 1, 2, float("nan")])
     def test_a_rate_out_of_range_is_refused(

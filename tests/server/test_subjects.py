@@ -69,7 +69,7 @@ class TestGalleries:
         assert refused(channel, "UpdateGallery", request) == "INVALID_REQUEST"
         assert client.get_gallery("g").labels == {"a": "1"}
 
-    @pytest.mark.parametrize("length", [Duration(), Duration(seconds=-1), Duration(seconds=10**12)])
+    @pytest.mark.parametrize("length", [Duration(), Duration(seconds=-1), Duration(seconds=10**15)])
     def test_a_retention_that_keeps_nobody_or_is_none_is_refused(
         self, channel: grpc.Channel, length: Duration
     ) -> None:
@@ -153,7 +153,7 @@ class TestListSubjects:
     def test_a_token_that_no_page_came_with_is_refused(
         self, channel: grpc.Channel, gallery: str
     ) -> None:
-        request = gallery_pb2.ListSubjectsRequest(gallery_id=gallery, page_token="%")
+        request = gallery_pb2.ListSubjectsRequest(gallery_id=gallery, page_token="%")  # noqa: S106
         assert refused(channel, "ListSubjects", request) == "INVALID_REQUEST"
 
 
@@ -254,7 +254,7 @@ class TestDeletion:
 
     def test_what_cannot_be_deleted_is_refused(self, client: Client, gallery: str) -> None:
         for samples in ([], ["0" * 32] * 10_001):
-            with pytest.raises(errors.InvalidRequest, match="10000|1 to"):
+            with pytest.raises(errors.InvalidRequest, match="a call takes 1 to"):
                 client.delete_samples(gallery, samples)
         with pytest.raises(errors.GalleryNotFound):
             client.delete_samples("nowhere", ["0" * 32])

@@ -25,7 +25,7 @@ from mien.server.servicers.gallery import GalleryServicer
 from mien.server.servicers.match import MatchServicer
 from mien.server.servicers.model import ModelServicer
 from mien.server.settings import Settings
-from mien.server.streams import MAX_STREAMS, Streams
+from mien.server.streams import Streams
 from mien.server.threads import arrange
 from mien.server.upkeep import Upkeep
 from mien.v1 import (
@@ -36,10 +36,10 @@ from mien.v1 import (
 )
 from mien.wire import MESSAGE_LIMITS
 
-SPARE_THREADS = 8
-"""Beside those of the calls that are answered: for health, and for saying that all are busy."""
-HARD_LIMIT = 4
-"""Times `calls`, gRPC itself refuses, without details; until then we do, and say when to retry."""
+CALLS_IN_ALL = 4
+"""Times `calls`: so many may be open, with those that are refused and those that are still being
+sent. Each has a thread, so that none waits for another; gRPC refuses more, without details.
+"""
 STOP_SECONDS = 2.0
 """For batches that run while callers are cut off."""
 
@@ -67,13 +67,12 @@ class Server:
         self.pipeline = Pipeline(loaded, engine=self.batcher)
         self._drain_seconds = settings.drain_seconds
         self._health = health.HealthServicer()
+        most = CALLS_IN_ALL * settings.calls
         self._server = grpc.server(
-            ThreadPoolExecutor(
-                settings.calls + MAX_STREAMS + SPARE_THREADS, thread_name_prefix="mien"
-            ),
+            ThreadPoolExecutor(most, thread_name_prefix="mien"),
             interceptors=[ErrorInterceptor(), CallInterceptor(settings.calls)],
             options=_OPTIONS,
-            maximum_concurrent_rpcs=HARD_LIMIT * settings.calls,
+            maximum_concurrent_rpcs=most,
         )
         self.port = self._listen(settings.address)
         self._galleries = Galleries(settings.data)
