@@ -1,5 +1,7 @@
 """What Identify and Verify can be asked beside who it is, over a real socket."""
 
+from typing import Any
+
 import grpc
 import numpy as np
 import pytest
@@ -93,19 +95,19 @@ class TestMultiFace:
     ) -> None:
         picture = probe_pb2.Image(content=encoded(1, 0))
         probe = probe_pb2.Probe(image=picture)
-        unknown = {"multi_face": 9}
         embeds, matches = EmbeddingServiceStub(channel), MatchServiceStub(channel)
-        requests = (
-            (embeds.Embed, embedding_pb2.EmbedRequest(images=[picture], **unknown)),
-            (embeds.Verify, embedding_pb2.VerifyRequest(a=probe, b=probe, **unknown)),
-            (
-                matches.Identify,
-                match_pb2.IdentifyRequest(gallery_id=gallery, probe=probe, **unknown),
-            ),
-        )
-        for call, request in requests:
+        embed = embedding_pb2.EmbedRequest(images=[picture])
+        verify = embedding_pb2.VerifyRequest(a=probe, b=probe)
+        identify = match_pb2.IdentifyRequest(gallery_id=gallery, probe=probe)
+        calls: list[tuple[Any, Any]] = [
+            (embeds.Embed, embed),
+            (embeds.Verify, verify),
+            (matches.Identify, identify),
+        ]
+        for call, request in calls:
+            request.multi_face = 9
             with pytest.raises(grpc.RpcError) as caught:
-                call(request)  # type: ignore[operator]
+                call(request)
             assert refusal(caught.value)[1] == "INVALID_REQUEST"
 
     def test_a_target_is_what_is_wrong_with_one_picture_of_several(

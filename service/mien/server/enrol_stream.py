@@ -6,7 +6,6 @@ from functools import partial
 import grpc
 
 from mien.errors import InvalidRequest, MienError
-from mien.gallery.ids import check_id
 from mien.server.calls import deadline_of
 from mien.server.enroller import Enroller, Outcome, Wanted
 from mien.server.streams import Streams, patiently, refusal
@@ -34,7 +33,7 @@ class EnrolStream:
     ) -> Iterator[gallery_pb2.EnrollBatchResponse]:
         """Raises TooManyStreams, InvalidRequest (`seq`), and what is wrong with the gallery."""
         with self._streams.arrivals(requests) as arrivals:
-            order, waiting = _Order(), deadline_of(context)
+            order, waiting = _Order(self._enroller), deadline_of(context)
             while group := arrivals.take(GROUP):
                 gallery_id, sound = order.gallery_of(group), order.checked(group)
                 items = [request.item for request in sound]
@@ -62,15 +61,16 @@ class EnrolStream:
 class _Order:
     """A stream's gallery, and that its `seq` grows by one."""
 
-    def __init__(self) -> None:
+    def __init__(self, enroller: Enroller) -> None:
+        self._enroller = enroller
         self._gallery_id: str | None = None
         self._next: int | None = None
         self._break: InvalidRequest | None = None
 
     def gallery_of(self, group: Sequence[gallery_pb2.EnrollBatchRequest]) -> str:
-        """That of the first item. Raises InvalidId."""
+        """That of the first item. Raises GalleryNotFound, InvalidId and ModelMismatch."""
         if self._gallery_id is None:
-            check_id("gallery", group[0].item.gallery_id)
+            self._enroller.check(group[0].item.gallery_id)
             self._gallery_id = group[0].item.gallery_id
         return self._gallery_id
 
