@@ -58,6 +58,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """No space is left on the disk of the galleries; nothing was changed."""
     REASON_REQUEST_ID_REUSED: _Reason.ValueType  # 44
     """The request id was used before for another request, or for what is deleted since."""
+    REASON_SNAPSHOT_INVALID: _Reason.ValueType  # 49
+    """What is to be restored is no snapshot of this version of mien, or is damaged."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why something was refused. The closed list: `google.rpc.ErrorInfo.reason` carries the name
@@ -100,4 +102,6 @@ REASON_STORAGE_FULL: Reason.ValueType  # 43
 """No space is left on the disk of the galleries; nothing was changed."""
 REASON_REQUEST_ID_REUSED: Reason.ValueType  # 44
 """The request id was used before for another request, or for what is deleted since."""
+REASON_SNAPSHOT_INVALID: Reason.ValueType  # 49
+"""What is to be restored is no snapshot of this version of mien, or is damaged."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
