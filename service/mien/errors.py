@@ -23,19 +23,25 @@ MienError
 │   ├── AddressInUse
 │   ├── ModelMismatch
 │   ├── NotCalibrated
-│   └── UnsupportedOperatingPoint
+│   ├── UnsupportedOperatingPoint
+│   └── RevisionNotReached      a gallery is behind the revision that a search must have seen
 ├── NotFound
 │   ├── GalleryNotFound
 │   ├── SubjectNotFound
-│   └── ModelNotFound
+│   ├── ModelNotFound
+│   └── CalibrationNotFound
 ├── AlreadyExists
 │   ├── GalleryExists
+│   ├── DuplicateOtherSubject   a face that is known under another subject
 │   └── OutputExists            a file or folder to be written is there already
+├── ResourceExhausted           too much at once; it may work a moment later
+│   └── TooManyStreams
+├── DeadlineExceeded            the client's time was up before the answer came
 ├── ServerUnavailable           the client reaches no server
 └── Internal                    the server failed; only its log says why
 
 A message says what is wrong, with which value, and what to do next. How a class travels over gRPC
-is one table in `mien.server.interceptors`; the five branches are the five status codes.
+is one table in `mien.server.interceptors`; each branch that travels is one status code.
 """
 
 from collections.abc import Iterator
@@ -140,6 +146,10 @@ class UnsupportedOperatingPoint(FailedPrecondition):
     reason = "UNSUPPORTED_OPERATING_POINT"
 
 
+class RevisionNotReached(FailedPrecondition):
+    reason = "REVISION_NOT_REACHED"
+
+
 class NotFound(MienError):
     """No such thing."""
 
@@ -156,6 +166,10 @@ class ModelNotFound(NotFound):
     reason = "MODEL_NOT_FOUND"
 
 
+class CalibrationNotFound(NotFound):
+    reason = "CALIBRATION_NOT_FOUND"
+
+
 class AlreadyExists(MienError):
     """There is one already."""
 
@@ -164,8 +178,27 @@ class GalleryExists(AlreadyExists):
     reason = "GALLERY_EXISTS"
 
 
+class DuplicateOtherSubject(AlreadyExists):
+    reason = "DUPLICATE_OTHER_SUBJECT"
+
+
 class OutputExists(AlreadyExists):
     reason = "OUTPUT_EXISTS"
+
+
+class ResourceExhausted(MienError):
+    """Too much at once. `retry_after` is in seconds; None says that waiting does not help."""
+
+    retry_after: float | None = None
+
+
+class TooManyStreams(ResourceExhausted):
+    reason = "TOO_MANY_STREAMS"
+    retry_after = 1.0
+
+
+class DeadlineExceeded(MienError):
+    reason = "DEADLINE_EXCEEDED"
 
 
 class ServerUnavailable(MienError):

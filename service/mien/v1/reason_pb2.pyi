@@ -28,6 +28,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The bytes are no picture that can be read: empty, truncated, or not of an accepted format."""
     REASON_IMAGE_TOO_LARGE: _Reason.ValueType  # 2
     """The picture has more bytes or more pixels than the server accepts."""
+    REASON_DUPLICATE_OTHER_SUBJECT: _Reason.ValueType  # 11
+    """The face is known under another subject, by the calibration, and such were to be refused."""
     REASON_MODEL_MISMATCH: _Reason.ValueType  # 15
     """The vector was made by another model than the one that is served or that the gallery is bound to."""
     REASON_INVALID_EMBEDDING: _Reason.ValueType  # 16
@@ -60,6 +62,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The request id was used before for another request, or for what is deleted since."""
     REASON_SNAPSHOT_INVALID: _Reason.ValueType  # 49
     """What is to be restored is no snapshot of this version of mien, or is damaged."""
+    REASON_REVISION_NOT_REACHED: _Reason.ValueType  # 50
+    """The gallery is behind the revision that the search must have seen."""
+    REASON_CALIBRATION_NOT_FOUND: _Reason.ValueType  # 51
+    """The bundle that is served has no calibration of that id."""
+    REASON_TOO_MANY_STREAMS: _Reason.ValueType  # 52
+    """As many streams are open as the server serves at a time."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why something was refused. The closed list: `google.rpc.ErrorInfo.reason` carries the name
@@ -72,6 +80,8 @@ REASON_IMAGE_UNDECODABLE: Reason.ValueType  # 1
 """The bytes are no picture that can be read: empty, truncated, or not of an accepted format."""
 REASON_IMAGE_TOO_LARGE: Reason.ValueType  # 2
 """The picture has more bytes or more pixels than the server accepts."""
+REASON_DUPLICATE_OTHER_SUBJECT: Reason.ValueType  # 11
+"""The face is known under another subject, by the calibration, and such were to be refused."""
 REASON_MODEL_MISMATCH: Reason.ValueType  # 15
 """The vector was made by another model than the one that is served or that the gallery is bound to."""
 REASON_INVALID_EMBEDDING: Reason.ValueType  # 16
@@ -104,4 +114,10 @@ REASON_REQUEST_ID_REUSED: Reason.ValueType  # 44
 """The request id was used before for another request, or for what is deleted since."""
 REASON_SNAPSHOT_INVALID: Reason.ValueType  # 49
 """What is to be restored is no snapshot of this version of mien, or is damaged."""
+REASON_REVISION_NOT_REACHED: Reason.ValueType  # 50
+"""The gallery is behind the revision that the search must have seen."""
+REASON_CALIBRATION_NOT_FOUND: Reason.ValueType  # 51
+"""The bundle that is served has no calibration of that id."""
+REASON_TOO_MANY_STREAMS: Reason.ValueType  # 52
+"""As many streams are open as the server serves at a time."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
