@@ -121,6 +121,15 @@ class Client:
         reply: health_pb2.HealthCheckResponse = self._call(check, request)
         return reply.status == health_pb2.HealthCheckResponse.SERVING
 
+    @property
+    def channel(self) -> grpc.Channel:
+        """For services that have a module of their own."""
+        return self._channel
+
+    def refusal(self, error: grpc.RpcError) -> errors.MienError:
+        """The exception that a failed call stands for."""
+        return self._translate(error)
+
     def close(self) -> None:
         self._channel.close()
 

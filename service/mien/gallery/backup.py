@@ -136,9 +136,7 @@ def _read(source: Path) -> Snapshot:
         findings = integrity.check(connection).findings
         wrong = [finding for finding in findings if finding.what != "clock"]
         if wrong:
-            raise StoreInvalid(
-                f"{source} is damaged in {len(wrong)} places: {wrong[0].message}"
-            )
+            raise StoreInvalid(f"{source} is damaged in {len(wrong)} places: {wrong[0].message}")
         row = connection.execute("SELECT * FROM snapshot").fetchone()
         gallery_id, model, dim, revision, subjects, counted, taken = row
         stamp = Stamp(gallery_id, model, dim, revision, subjects, counted, to_moment(taken))

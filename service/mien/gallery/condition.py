@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import DataDirectoryLocked, GalleryNotFound, SettingsInvalid, StoreInvalid
+from mien.errors import SettingsInvalid, StoreInvalid
 from mien.gallery.galleries import Galleries
 from mien.gallery.ids import check_id
 from mien.gallery.integrity import check_file
@@ -62,9 +62,7 @@ def check(galleries: Galleries, gallery_id: str, check_only: bool) -> Condition:
     kinds = {finding.what for finding in left}
     derived = (Repaired(each.what, each.message, each.what not in kinds) for each in wrong)
     info = galleries.get(gallery_id)
-    return Condition(
-        (*_unrepaired(found), *derived), info.subjects, info.samples, info.revision
-    )
+    return Condition((*_unrepaired(found), *derived), info.subjects, info.samples, info.revision)
 
 
 def check_directory(data: Path, gallery_id: str, check_only: bool) -> Condition:

@@ -19,7 +19,7 @@ from mien.gallery.prove import Proof, Trace, prove
 from mien.matching.metrics import Vectors
 
 ATTEMPTS = 5
-"""A file that goes while others are read may have become one that was read before: then all again."""
+"""A file that goes in the midst may have become one that was read before: then all are read again."""
 
 POLL_SECONDS = 0.2
 

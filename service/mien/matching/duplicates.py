@@ -63,6 +63,7 @@ def find(  # noqa: PLR0913 - whose, by which rule, how much
     subjects: Ints,
     rule: Rule,
     threshold: float,
+    *,
     most: int,
     alive: Alive = _nobody_asks,
 ) -> Found:
@@ -85,10 +86,11 @@ def find(  # noqa: PLR0913 - whose, by which rule, how much
     own = _own_means(vectors, subjects) if rule == "mean" else _own_best(vectors, subjects, alive)
     rows = np.flatnonzero(own < floor)
     rows = rows[np.argsort(own[rows], kind="stable")]
-    nearest = _nearest(vectors, subjects, rows[:most], (looks, owners), floor, alive)
+    told = rows[:most]
+    nearest = _nearest(vectors[told], subjects[told], (looks, owners), floor, alive)
     misfits = [
         Misfit(row, _cosine(own[row]), None if other < 0 else other)
-        for row, other in zip(rows[:most].tolist(), nearest.tolist(), strict=True)
+        for row, other in zip(told.tolist(), nearest.tolist(), strict=True)
     ]
     return Found(best.pairs(), misfits, best.more or len(rows) > most)
 
@@ -144,31 +146,24 @@ def _alike(
                 yield a[other], b[other], block[row[other], column[other]]
 
 
-def _nearest(  # noqa: PLR0913 - samples, and whom they are held against
-    vectors: Vectors,
-    subjects: Ints,
-    rows: Ints,
-    everybody: tuple[Vectors, Ints],
-    floor: np.float32,
-    alive: Alive,
+def _nearest(
+    looks: Vectors, whose: Ints, everybody: tuple[Vectors, Ints], floor: np.float32, alive: Alive
 ) -> Ints:
     """Of each sample the other subject that is most like it, or -1 if none reaches the floor."""
-    looks, owners = everybody
-    found = np.full(len(rows), -1)
-    for start in range(0, len(rows), ROWS):
-        these = rows[start : start + ROWS]
-        best = np.full(len(these), floor)
-        for left in range(0, len(looks), COLUMNS):
+    found = np.full(len(looks), -1)
+    for start in range(0, len(looks), ROWS):
+        part = slice(start, start + ROWS)
+        best = np.full(len(found[part]), floor)
+        for left in range(0, len(everybody[0]), COLUMNS):
             alive()
-            block = vectors[these] @ looks[left : left + COLUMNS].T
-            of = owners[left : left + COLUMNS]
-            block[subjects[these][:, None] == of[None, :]] = -np.inf
+            block = looks[part] @ everybody[0][left : left + COLUMNS].T
+            of = everybody[1][left : left + COLUMNS]
+            block[whose[part][:, None] == of[None, :]] = -np.inf
             column = block.argmax(1)
-            value = block[np.arange(len(these)), column]
+            value = block[np.arange(len(block)), column]
             # One that is as alike and comes later does not win, unless nobody was there yet.
-            better = (value > best) | ((value == best) & (found[start : start + ROWS] < 0))
-            found[start : start + ROWS][better] = of[column[better]]
-            best[better] = value[better]
+            better = (value > best) | ((value == best) & (found[part] < 0))
+            found[part][better], best[better] = of[column[better]], value[better]
     return found
 
 

@@ -29,9 +29,7 @@ def read_mask(mask: FieldMask, known: Collection[str]) -> frozenset[str]:
     """The fields that are to be replaced. Raises InvalidRequest of none and of unknown ones."""
     paths = frozenset(mask.paths)
     if unknown := sorted(paths - set(known)):
-        raise InvalidRequest(
-            f"update_mask names {unknown[0][:140]!r}; it takes {', '.join(known)}"
-        )
+        raise InvalidRequest(f"update_mask names {unknown[0][:140]!r}; it takes {', '.join(known)}")
     if not paths:
         raise InvalidRequest(f"update_mask names nothing to change; it takes {', '.join(known)}")
     return paths

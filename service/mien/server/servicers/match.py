@@ -7,9 +7,11 @@ import grpc
 from mien.errors import RevisionNotReached
 from mien.gallery.galleries import Found, Galleries
 from mien.matching.calibration import fusion_of
-from mien.matching.decision import Policy, TargetFPIR, decide
+from mien.matching.decision import Policy, TargetFMR, TargetFPIR, decide
 from mien.matching.metrics import Vectors
 from mien.server import messages
+from mien.server.attendance import attended
+from mien.server.duplicates import find_duplicates
 from mien.server.explanations import Explanations
 from mien.server.paging import DEFAULT_CANDIDATES, MAX_CANDIDATES, page_size
 from mien.server.probes import Probes, check_multi_face
@@ -18,13 +20,15 @@ from mien.v1 import match_pb2, match_pb2_grpc
 
 
 class MatchServicer(match_pb2_grpc.MatchServiceServicer):
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it answers from
         self,
         probes: Probes,
         galleries: Galleries,
         explanations: Explanations,
         streams: Streams,
         default: TargetFPIR,
+        *,
+        default_fmr: TargetFMR,
     ) -> None:
         self._bundle = probes.pipeline.bundle
         self._probes = probes
@@ -32,6 +36,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         self._explanations = explanations
         self._streams = streams
         self._default = default
+        self._default_fmr = default_fmr
 
     def Identify(
         self, request: match_pb2.IdentifyRequest, context: grpc.ServicerContext
@@ -55,6 +60,17 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             lambda request, refused: match_pb2.IdentifyStreamResponse(
                 tag=request.tag, rejected=refused
             ),
+        )
+
+    def FindDuplicates(
+        self, request: match_pb2.FindDuplicatesRequest, context: grpc.ServicerContext
+    ) -> Iterator[match_pb2.FindDuplicatesResponse]:
+        return find_duplicates(
+            self._galleries,
+            self._bundle.calibration,
+            request,
+            self._default_fmr,
+            attended(context),
         )
 
     def _identify(self, request: match_pb2.IdentifyRequest) -> match_pb2.IdentifyResponse:
