@@ -247,7 +247,7 @@ def damage(path: Path, *statements: str) -> None:
         ("UPDATE vectors SET vector = zeroblob(64) WHERE slot = 3", "damaged in 1 places"),
         ("UPDATE subjects SET display_name = 'x' WHERE key = 2", "damaged in 1 places"),
         ("DROP TABLE snapshot", "no such table: snapshot"),
-        ("PRAGMA user_version = 1", "no snapshot of this version"),
+        ("PRAGMA user_version = 1", "another version of mien"),
         ("PRAGMA user_version = 99", "is of schema 99"),
     ],
 )

@@ -19,7 +19,7 @@ from mien.gallery.prove import Proof, Trace, prove
 from mien.matching.metrics import Vectors
 
 ATTEMPTS = 5
-"""A file that goes in the midst may have become one that was read before: then all are read again."""
+"""A file that goes meanwhile may have become one that was read before: then all are read again."""
 
 POLL_SECONDS = 0.2
 
@@ -36,14 +36,14 @@ def prove_elsewhere(
     Raises InvalidRequest, and StoreInvalid if a file cannot be read: that proves nothing.
     """
     command = [sys.executable, "-P", "-m", "mien.gallery.proving"]
-    process = subprocess.Popen(  # noqa: S603 - our own
+    with subprocess.Popen(  # noqa: S603 - our own
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        output = _answer(process, _question(data, vector, content_sha256, text), alive)
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        try:
+            output = _answer(process, _question(data, vector, content_sha256, text), alive)
+        except BaseException:
+            process.kill()
+            raise
     if process.returncode:
         raise StoreInvalid(f"the search of {data} failed with status {process.returncode}")
     return _proof(json.loads(output))
