@@ -35,7 +35,7 @@ def test_a_file_is_there_when_the_block_has_ended(folder: Path) -> None:
 
 
 def test_a_block_that_fails_leaves_nothing(folder: Path) -> None:
-    with pytest.raises(ZeroDivisionError), created(folder / "a") as file:
+    with pytest.raises(ZeroDivisionError), created(folder / "a") as file:  # noqa: PT012
         file.write(b"hello")
         raise ZeroDivisionError
     assert names(folder) == []
@@ -46,7 +46,7 @@ def test_what_is_there_is_never_replaced(folder: Path, when: str) -> None:
     path = folder / "a"
     if when == "before":
         path.write_bytes(b"old")
-    with pytest.raises(OutputExists, match="is there already"), created(path) as file:
+    with pytest.raises(OutputExists, match="is there already"), created(path) as file:  # noqa: PT012
         file.write(b"new")
         path.write_bytes(b"old")
     assert path.read_bytes() == b"old"

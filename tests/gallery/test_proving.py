@@ -2,7 +2,9 @@
 
 import os
 import sqlite3
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,13 +107,13 @@ def test_nobody_waits_and_the_process_ends(tmp_path: Path, monkeypatch: pytest.M
         raise Gone
 
     started = []
-    popen = proving.subprocess.Popen
+    popen = subprocess.Popen
 
-    def start(*args: object, **kwargs: object) -> object:
-        started.append(popen(["sleep", "60"], **kwargs))  # type: ignore[call-overload]
+    def start(*_: Any, **kwargs: Any) -> Any:
+        started.append(popen(["sleep", "60"], **kwargs))
         return started[-1]
 
-    monkeypatch.setattr(proving.subprocess, "Popen", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
     with pytest.raises(Gone):
         prove_elsewhere(tmp_path, np.ones(8, np.float32), alive=gone)
     assert started[0].poll() is not None
@@ -121,13 +123,13 @@ def test_the_command_line_does_not_show_what_is_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands = []
-    popen = proving.subprocess.Popen
+    popen = subprocess.Popen
 
-    def start(command: list[str], **kwargs: object) -> object:
+    def start(command: list[str], **kwargs: Any) -> Any:
         commands.append(command)
-        return popen(command, **kwargs)  # type: ignore[call-overload]
+        return popen(command, **kwargs)
 
-    monkeypatch.setattr(proving.subprocess, "Popen", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
     prove_elsewhere(tmp_path, None, "", "Ada Lovelace")
     assert "Ada" not in " ".join(commands[0])
 
