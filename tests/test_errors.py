@@ -11,8 +11,11 @@ LOCAL = {
     "RUN_INVALID",
     "LEARNING_STOPPED",
     "ADDRESS_IN_USE",
+    "KEYS_INVALID",
+    "KEY_NOT_FOUND",
     "OUTPUT_EXISTS",
     "SERVER_UNAVAILABLE",
+    "CALLER_GONE",
 }
 """Reasons that never travel: raised by commands before a server serves, or by the client."""
 

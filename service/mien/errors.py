@@ -21,6 +21,7 @@ MienError
 │   ├── SnapshotInvalid         a file to be restored is damaged, or no snapshot
 │   ├── StorageFull
 │   ├── AddressInUse
+│   ├── KeysInvalid             the file of API keys is damaged, or open to others
 │   ├── ModelMismatch
 │   ├── NotCalibrated
 │   ├── UnsupportedOperatingPoint
@@ -29,19 +30,25 @@ MienError
 │   ├── GalleryNotFound
 │   ├── SubjectNotFound
 │   ├── ModelNotFound
-│   └── CalibrationNotFound
+│   ├── CalibrationNotFound
+│   └── KeyNotFound
 ├── AlreadyExists
 │   ├── GalleryExists
 │   ├── DuplicateOtherSubject   a face that is known under another subject
 │   └── OutputExists            a file or folder to be written is there already
-├── ResourceExhausted           too much at once; it may work a moment later
-│   └── TooManyStreams
-├── DeadlineExceeded            the client's time was up before the answer came
-├── ServerUnavailable           the client reaches no server
+├── Unauthenticated             no API key, or none that is accepted
+├── PermissionDenied            the key does not allow for this call or this gallery
+├── ResourceExhausted           too much at once; nothing was done, and it may be sent again later
+│   ├── QueueFull               the server has as much to do as it takes
+│   ├── TooManyStreams
+│   └── RateLimited             the caller asks more often than it may
+├── DeadlineExceeded            the caller's time was up before there was an answer
+├── CallerGone                  the caller hung up; nobody reads this
+├── ServerUnavailable           the client reaches no server, or one that starts or stops
 └── Internal                    the server failed; only its log says why
 
 A message says what is wrong, with which value, and what to do next. How a class travels over gRPC
-is one table in `mien.server.interceptors`; each branch that travels is one status code.
+is one table in `mien.server.interceptors`; each branch is one status code.
 """
 
 from collections.abc import Iterator
@@ -134,6 +141,10 @@ class AddressInUse(FailedPrecondition):
     reason = "ADDRESS_IN_USE"
 
 
+class KeysInvalid(FailedPrecondition):
+    reason = "KEYS_INVALID"
+
+
 class ModelMismatch(FailedPrecondition):
     reason = "MODEL_MISMATCH"
 
@@ -170,6 +181,10 @@ class CalibrationNotFound(NotFound):
     reason = "CALIBRATION_NOT_FOUND"
 
 
+class KeyNotFound(NotFound):
+    reason = "KEY_NOT_FOUND"
+
+
 class AlreadyExists(MienError):
     """There is one already."""
 
@@ -186,19 +201,43 @@ class OutputExists(AlreadyExists):
     reason = "OUTPUT_EXISTS"
 
 
-class ResourceExhausted(MienError):
-    """Too much at once. `retry_after` is in seconds; None says that waiting does not help."""
+class Unauthenticated(MienError):
+    reason = "UNAUTHENTICATED"
 
-    retry_after: float | None = None
+
+class PermissionDenied(MienError):
+    reason = "PERMISSION_DENIED"
+
+
+class ResourceExhausted(MienError):
+    """Nothing was done for the request, so that it may be sent again after `retry_after` seconds.
+
+    None says that waiting does not help, or that nobody knows.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QueueFull(ResourceExhausted):
+    reason = "QUEUE_FULL"
 
 
 class TooManyStreams(ResourceExhausted):
     reason = "TOO_MANY_STREAMS"
-    retry_after = 1.0
+
+
+class RateLimited(ResourceExhausted):
+    reason = "RATE_LIMITED"
 
 
 class DeadlineExceeded(MienError):
     reason = "DEADLINE_EXCEEDED"
+
+
+class CallerGone(MienError):
+    reason = "CALLER_GONE"
 
 
 class ServerUnavailable(MienError):

@@ -12,6 +12,7 @@ import grpc
 
 from mien import errors
 from mien.client import Client
+from mien.client.refusals import translated
 from mien.files import created
 from mien.v1 import (
     gallery_pb2,
@@ -36,7 +37,7 @@ class Maintenance:
     """
 
     def __init__(self, client: Client, deadline: float | None = None) -> None:
-        self._client = client
+        self._address = client.address
         self._deadline = deadline
         self._stub = maintenance_pb2_grpc.MaintenanceServiceStub(client.channel)
         self._match = match_pb2_grpc.MatchServiceStub(client.channel)
@@ -105,7 +106,7 @@ class Maintenance:
         try:
             yield
         except grpc.RpcError as error:
-            raise self._client.refusal(error) from error
+            raise translated(error, self._address) from error
 
 
 def _receive(

@@ -65,6 +65,9 @@ class Embedder:
         embedder.check(bundle.golden)
         return embedder
 
+    def admit(self, crops: int) -> None:
+        """Any number is taken: who calls does the work."""
+
     def embed(self, crops: npt.NDArray[np.uint8]) -> Vectors:
         """uint8 [B, H, W, 3] RGB crops to float32 [B, D] unit vectors; B of any size."""
         parts = [self._run(crops[i : i + BATCH]) for i in range(0, len(crops), BATCH)]
@@ -142,6 +145,8 @@ def session(network: str | bytes, threads: int = 0) -> onnxruntime.InferenceSess
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
+    # Or its threads would go on spinning after a run, on cores that others could use.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     with refusing("cannot be loaded"):
         return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 

@@ -19,8 +19,8 @@ from mien.gallery.records import Enrolment
 from mien.matching.decision import TargetFMR
 from mien.matching.metrics import Vectors
 from mien.server import gallery_messages, messages
-from mien.server.paging import MAX_BATCH
 from mien.server.neighbours import Neighbours, Watch, read_watch, refused
+from mien.server.paging import MAX_BATCH
 from mien.server.probes import Probes, check_multi_face
 from mien.v1 import gallery_pb2, match_pb2, probe_pb2
 
@@ -54,9 +54,7 @@ class Enroller:
         self._neighbours = Neighbours(bundle, galleries)
         self._turn = threading.Lock()
 
-    def read(
-        self, requests: Sequence[gallery_pb2.EnrollSampleRequest]
-    ) -> list[Wanted | MienError]:
+    def read(self, requests: Sequence[gallery_pb2.EnrollSampleRequest]) -> list[Wanted | MienError]:
         """What each asks for, or what is wrong with it; the pictures are embedded together."""
         watches = [self._checked(request) for request in requests]
         sound = [at for at, watch in enumerate(watches) if not isinstance(watch, MienError)]

@@ -48,8 +48,11 @@ class Explanations:
     def of_comparison(
         self, a: Side, b: Side, similarity: float, decision: Decision
     ) -> decision_pb2.Explanation:
-        """Of two that were compared. Of an enrolled one, `b` before `a`, the winning sample is told,
-        and who else of its gallery is most like the other one."""
+        """Of two that were compared.
+
+        Of an enrolled one, `b` before `a`, it tells the winning sample, and who else of its gallery
+        is most like the other one.
+        """
         explanation = decision_pb2.Explanation(above_threshold=similarity - decision.threshold)
         enrolled, probe = (b, a) if b[0].WhichOneof("source") == "subject" else (a, b)
         if enrolled[0].WhichOneof("source") != "subject":

@@ -3,10 +3,13 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -21,6 +24,12 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
     errors.FailedPrecondition: code_pb2.FAILED_PRECONDITION,
     errors.NotFound: code_pb2.NOT_FOUND,
     errors.AlreadyExists: code_pb2.ALREADY_EXISTS,
+    errors.Unauthenticated: code_pb2.UNAUTHENTICATED,
+    errors.PermissionDenied: code_pb2.PERMISSION_DENIED,
+    errors.ResourceExhausted: code_pb2.RESOURCE_EXHAUSTED,
+    errors.DeadlineExceeded: code_pb2.DEADLINE_EXCEEDED,
+    errors.CallerGone: code_pb2.CANCELLED,
+    errors.ServerUnavailable: code_pb2.UNAVAILABLE,
     errors.Internal: code_pb2.INTERNAL,
 }
 """The branches of the tree in `mien.errors`; the only place where they meet gRPC."""
@@ -34,8 +43,8 @@ class ErrorInterceptor(grpc.ServerInterceptor):
     """Aborts a call of any of the four kinds with the status of the error that its handler raised.
 
     What is no MienError becomes INTERNAL with a fixed sentence; its trace goes to the log only.
-    A call whose caller has gone, or whose deadline passed in the queue, costs nothing more. Answers
-    that were sent before a stream fails have arrived.
+    A call whose caller has gone costs nothing more. Answers that were sent before a stream fails
+    have arrived.
     """
 
     def intercept_service(
@@ -46,7 +55,7 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None:
             return None
-        kind, make = _kind(handler)
+        kind, make = kind_of(handler)
         behaviour, method = getattr(handler, kind), handler_call_details.method
         guarded = (_stream if handler.response_streaming else _single)(behaviour, method)
         made: grpc.RpcMethodHandler[Any, Any] = make(
@@ -55,7 +64,7 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         return made
 
 
-def _kind(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Callable[..., Any]]:
+def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Callable[..., Any]]:
     """The attribute that has the handler's behaviour, and what makes such a handler."""
     return {
         (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
@@ -107,12 +116,22 @@ def _fail(context: grpc.ServicerContext, method: str) -> NoReturn:
 
 
 def abort(context: grpc.ServicerContext, error: errors.MienError) -> NoReturn:
-    """End the call with the error's code, message and `google.rpc.ErrorInfo`."""
-    detail = any_pb2.Any()
-    detail.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
+    """End the call with the error's code, message, `google.rpc.ErrorInfo`, and `RetryInfo` for
+    what may be sent again as it is."""
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if isinstance(error, errors.ResourceExhausted) and error.retry_after is not None:
+        delay = Duration()
+        delay.FromTimedelta(timedelta(seconds=error.retry_after))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     message = str(error)[:MAX_MESSAGE]
-    status = status_pb2.Status(code=code_of(error), message=message, details=[detail])
+    status = status_pb2.Status(code=code_of(error), message=message, details=map(_packed, details))
     context.abort_with_status(rpc_status.to_status(status))
+
+
+def _packed(detail: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed
 
 
 def code_of(error: errors.MienError) -> "code_pb2.Code.ValueType":

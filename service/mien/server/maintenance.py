@@ -1,11 +1,13 @@
 """MaintenanceService. A method reads the request, calls the gallery room, and replies."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import grpc
 import numpy as np
 
+from mien import deadline
 from mien.errors import InvalidEmbedding, SubjectNotFound
 from mien.gallery import condition
 from mien.gallery.galleries import Galleries
@@ -13,8 +15,8 @@ from mien.gallery.proving import prove_elsewhere
 from mien.gallery.records import SubjectExport
 from mien.matching.metrics import Vectors
 from mien.server import snapshots, upkeep_messages
-from mien.server.attendance import attended
 from mien.server.gallery_messages import write_export, write_gallery
+from mien.server.streams import Streams
 from mien.v1 import gallery_pb2, maintenance_pb2, maintenance_pb2_grpc, probe_pb2
 
 PAGE = 100
@@ -22,10 +24,13 @@ PAGE = 100
 
 
 class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
-    def __init__(self, galleries: Galleries, data: Path, model_fingerprint: str) -> None:
+    def __init__(
+        self, galleries: Galleries, data: Path, model_fingerprint: str, streams: Streams
+    ) -> None:
         self._galleries = galleries
         self._data = data
         self._model_fingerprint = model_fingerprint
+        self._streams = streams
 
     def GetGalleryStats(
         self, request: maintenance_pb2.GetGalleryStatsRequest, context: grpc.ServicerContext
@@ -42,7 +47,8 @@ class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
     def SnapshotGallery(
         self, request: maintenance_pb2.SnapshotGalleryRequest, context: grpc.ServicerContext
     ) -> Iterator[maintenance_pb2.SnapshotGalleryResponse]:
-        with snapshots.taken(self._galleries, self._data, request.gallery_id) as (stamp, file):
+        taken = snapshots.taken(self._galleries, self._data, request.gallery_id)
+        with self._streams.place(), taken as (stamp, file):
             yield maintenance_pb2.SnapshotGalleryResponse(stamp=upkeep_messages.write_stamp(stamp))
             for piece in snapshots.pieces(file):
                 yield maintenance_pb2.SnapshotGalleryResponse(content=piece)
@@ -52,16 +58,18 @@ class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
         request_iterator: Iterator[maintenance_pb2.RestoreGalleryRequest],
         context: grpc.ServicerContext,
     ) -> maintenance_pb2.RestoreGalleryResponse:
-        info = snapshots.restored(
-            self._galleries, self._data, request_iterator, self._model_fingerprint
-        )
+        with self._streams.place():
+            info = snapshots.restored(
+                self._galleries, self._data, request_iterator, self._model_fingerprint
+            )
         return maintenance_pb2.RestoreGalleryResponse(gallery=write_gallery(info))
 
     def ExportGallery(
         self, request: maintenance_pb2.ExportGalleryRequest, context: grpc.ServicerContext
     ) -> Iterator[gallery_pb2.SubjectExport]:
-        for held in everyone(self._galleries, request.gallery_id):
-            yield write_export(held, embeddings=request.include_embeddings)
+        with self._streams.place():
+            for held in everyone(self._galleries, request.gallery_id):
+                yield write_export(held, embeddings=request.include_embeddings)
 
     def ExpireSamples(
         self, request: maintenance_pb2.ExpireSamplesRequest, context: grpc.ServicerContext
@@ -76,7 +84,7 @@ class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
             sought_vector(request),
             request.content_sha256,
             request.text,
-            attended(context),
+            partial(deadline.check, "search every file"),
         )
         return upkeep_messages.write_proof(proof)
 

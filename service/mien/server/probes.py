@@ -1,4 +1,4 @@
-"""Vectors of whatever a caller may send: the one place of the server where pictures become vectors."""
+"""Vectors of whatever a caller may send: the one place where pictures become vectors here."""
 
 from collections.abc import Sequence
 

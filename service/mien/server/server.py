@@ -10,7 +10,12 @@ from mien.errors import AddressInUse
 from mien.gallery.galleries import Galleries
 from mien.matching.decision import TargetFMR, TargetFPIR
 from mien.model import bundle
+from mien.model.bundle import Bundle
+from mien.model.embedder import Embedder
 from mien.model.pipeline import Pipeline
+from mien.server.batch_size import measure
+from mien.server.batching import Batcher, Limits
+from mien.server.calls import CallInterceptor
 from mien.server.enroller import Enroller
 from mien.server.explanations import Explanations
 from mien.server.interceptors import ErrorInterceptor
@@ -22,6 +27,7 @@ from mien.server.servicers.match import MatchServicer
 from mien.server.servicers.model import ModelServicer
 from mien.server.settings import Settings
 from mien.server.streams import MAX_STREAMS, Streams
+from mien.server.threads import arrange
 from mien.server.upkeep import Upkeep
 from mien.v1 import (
     embedding_pb2_grpc,
@@ -32,8 +38,12 @@ from mien.v1 import (
 )
 from mien.wire import MESSAGE_LIMITS
 
-DRAIN_SECONDS = 10.0
-"""How long calls that were accepted may go on after the server was told to stop."""
+SPARE_THREADS = 8
+"""Beside those of the calls that are answered: for health, and for saying that all are busy."""
+HARD_LIMIT = 4
+"""Times `calls`, gRPC itself refuses, without details; until then we do, and say when to retry."""
+STOP_SECONDS = 2.0
+"""For batches that run while callers are cut off."""
 
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # or a second server would share the port without a word
@@ -55,12 +65,18 @@ class Server:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.pipeline = Pipeline(bundle.load(settings.bundle), settings.threads)
+        loaded = bundle.load(settings.bundle)
+        self.batcher = _batcher(loaded, settings)
+        self.pipeline = Pipeline(loaded, engine=self.batcher)
+        self._drain_seconds = settings.drain_seconds
         self._health = health.HealthServicer()
         self._server = grpc.server(
-            ThreadPoolExecutor(settings.workers + MAX_STREAMS, thread_name_prefix="mien"),
-            interceptors=[ErrorInterceptor()],
+            ThreadPoolExecutor(
+                settings.calls + MAX_STREAMS + SPARE_THREADS, thread_name_prefix="mien"
+            ),
+            interceptors=[ErrorInterceptor(), CallInterceptor(settings.calls)],
             options=_OPTIONS,
+            maximum_concurrent_rpcs=HARD_LIMIT * settings.calls,
         )
         self.port = self._listen(settings.address)
         self._galleries = Galleries(settings.data)
@@ -71,9 +87,10 @@ class Server:
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
 
     def stop(self) -> None:
-        """Refuse new calls, finish the accepted ones within DRAIN_SECONDS, close the galleries."""
+        """Refuse new calls, finish the accepted ones within `drain_seconds`, close all."""
         self._health.enter_graceful_shutdown()
-        self._server.stop(DRAIN_SECONDS).wait()
+        self._server.stop(self._drain_seconds).wait()
+        self.batcher.close(STOP_SECONDS)
         self._upkeep.stop()
         self._galleries.close()
 
@@ -110,7 +127,21 @@ class Server:
             GalleryServicer(bundle, galleries, Enroller(probes, galleries, fmr), streams), server
         )
         maintenance_pb2_grpc.add_MaintenanceServiceServicer_to_server(
-            MaintenanceServicer(galleries, settings.data, bundle.manifest.fingerprint), server
+            MaintenanceServicer(galleries, settings.data, bundle.manifest.fingerprint, streams),
+            server,
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(bundle), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+
+
+def _batcher(loaded: Bundle, settings: Settings) -> Batcher:
+    """The network, once for each lane's single thread and once for all cores."""
+    cores = arrange(settings.threads).cores
+    narrow = Embedder.of(loaded, threads=1)
+    wide = Embedder.of(loaded, cores) if cores > 1 else narrow
+    limits = Limits(
+        batch=settings.batch or measure(narrow),
+        queue=settings.queue,
+        max_wait=settings.max_wait_ms / 1000,
+    )
+    return Batcher(narrow.embed, wide.embed, cores, limits)

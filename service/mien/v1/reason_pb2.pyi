@@ -60,6 +60,18 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """No space is left on the disk of the galleries; nothing was changed."""
     REASON_REQUEST_ID_REUSED: _Reason.ValueType  # 44
     """The request id was used before for another request, or for what is deleted since."""
+    REASON_QUEUE_FULL: _Reason.ValueType  # 45
+    """The server has as much to do as it takes. Nothing was done; `google.rpc.RetryInfo` says when to
+    ask again.
+    """
+    REASON_UNAUTHENTICATED: _Reason.ValueType  # 46
+    """No API key came with the call, or none that is accepted now."""
+    REASON_PERMISSION_DENIED: _Reason.ValueType  # 47
+    """The API key does not allow for this call, or not for this gallery."""
+    REASON_RATE_LIMITED: _Reason.ValueType  # 48
+    """The caller asks more often than it may. Nothing was done; `google.rpc.RetryInfo` says when to
+    ask again.
+    """
     REASON_SNAPSHOT_INVALID: _Reason.ValueType  # 49
     """What is to be restored is no snapshot of this version of mien, or is damaged."""
     REASON_REVISION_NOT_REACHED: _Reason.ValueType  # 50
@@ -68,6 +80,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The bundle that is served has no calibration of that id."""
     REASON_TOO_MANY_STREAMS: _Reason.ValueType  # 52
     """As many streams are open as the server serves at a time."""
+    REASON_DEADLINE_EXCEEDED: _Reason.ValueType  # 60
+    """The caller's deadline passed before the next stage of the work for it."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why something was refused. The closed list: `google.rpc.ErrorInfo.reason` carries the name
@@ -112,6 +126,18 @@ REASON_STORAGE_FULL: Reason.ValueType  # 43
 """No space is left on the disk of the galleries; nothing was changed."""
 REASON_REQUEST_ID_REUSED: Reason.ValueType  # 44
 """The request id was used before for another request, or for what is deleted since."""
+REASON_QUEUE_FULL: Reason.ValueType  # 45
+"""The server has as much to do as it takes. Nothing was done; `google.rpc.RetryInfo` says when to
+ask again.
+"""
+REASON_UNAUTHENTICATED: Reason.ValueType  # 46
+"""No API key came with the call, or none that is accepted now."""
+REASON_PERMISSION_DENIED: Reason.ValueType  # 47
+"""The API key does not allow for this call, or not for this gallery."""
+REASON_RATE_LIMITED: Reason.ValueType  # 48
+"""The caller asks more often than it may. Nothing was done; `google.rpc.RetryInfo` says when to
+ask again.
+"""
 REASON_SNAPSHOT_INVALID: Reason.ValueType  # 49
 """What is to be restored is no snapshot of this version of mien, or is damaged."""
 REASON_REVISION_NOT_REACHED: Reason.ValueType  # 50
@@ -120,4 +146,6 @@ REASON_CALIBRATION_NOT_FOUND: Reason.ValueType  # 51
 """The bundle that is served has no calibration of that id."""
 REASON_TOO_MANY_STREAMS: Reason.ValueType  # 52
 """As many streams are open as the server serves at a time."""
+REASON_DEADLINE_EXCEEDED: Reason.ValueType  # 60
+"""The caller's deadline passed before the next stage of the work for it."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

@@ -1,0 +1,66 @@
+"""Until when somebody waits for an answer, known to every stage of the work for it.
+
+Whoever answers a call opens `kept`; each stage that costs something first calls `check`, in the
+same thread. Without a caller, in commands and tests, nobody's patience ends.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from mien.errors import CallerGone, DeadlineExceeded
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When a caller stops waiting."""
+
+    at: float = math.inf
+    """On `time.monotonic`'s clock."""
+    gone: Callable[[], bool] = lambda: False
+    """Whether the caller has hung up before. For any thread."""
+
+    def remaining(self) -> float | None:
+        """Seconds, 0 if there are none; None if the caller waits for ever."""
+        return None if math.isinf(self.at) else max(0.0, self.at - time.monotonic())
+
+    def over(self) -> bool:
+        """Whether nobody waits any more."""
+        return time.monotonic() >= self.at or self.gone()
+
+    def check(self, stage: str) -> None:
+        """Raise DeadlineExceeded or CallerGone if nobody waits for what `stage` would give."""
+        if time.monotonic() >= self.at:
+            raise DeadlineExceeded(
+                f"the deadline passed before the server could {stage}; allow more time, or send "
+                "less at once"
+            )
+        if self.gone():
+            raise CallerGone(f"the caller hung up before the server could {stage}")
+
+
+_current: ContextVar[Deadline] = ContextVar("deadline")
+_NONE = Deadline()
+
+
+def current() -> Deadline:
+    """That of the call which this thread works for."""
+    return _current.get(_NONE)
+
+
+def check(stage: str) -> None:
+    """`Deadline.check` for the call which this thread works for."""
+    current().check(stage)
+
+
+@contextmanager
+def kept(deadline: Deadline) -> Iterator[None]:
+    """What is inside works for somebody who waits as long as `deadline` says."""
+    token = _current.set(deadline)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -1,0 +1,73 @@
+"""What each call brings with it: until when its caller waits, and its place among the others."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+
+from mien import deadline
+from mien.deadline import Deadline
+from mien.errors import QueueFull
+
+RETRY_SECONDS = 0.5
+"""For who finds the house full; calls end at any moment."""
+_OURS = "/mien.v1."
+
+
+def deadline_of(context: grpc.ServicerContext) -> Deadline:
+    """Of a call, from its metadata and its connection."""
+    remaining = context.time_remaining()
+    at = math.inf if remaining is None else time.monotonic() + remaining
+    return Deadline(at, lambda: not context.is_active())
+
+
+class CallInterceptor(grpc.ServerInterceptor):
+    """Gives the work for a call its deadline, and takes no more calls at once than `most`.
+
+    Health and reflection are always answered. Stands after what turns errors into statuses.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._now = 0
+        self._lock = threading.Lock()
+
+    def intercept_service(
+        self,
+        continuation: "Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None]",
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        handler = continuation(handler_call_details)
+        ours = handler_call_details.method.startswith(_OURS)
+        if handler is None or handler.unary_unary is None or not ours:
+            return handler
+        behaviour = handler.unary_unary
+
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            with self._place(), deadline.kept(deadline_of(context)):
+                deadline.check("begin")
+                return behaviour(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer, handler.request_deserializer, handler.response_serializer
+        )
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        with self._lock:
+            if self._now >= self._most:
+                raise QueueFull(
+                    f"{self._now} calls are being answered, as many as this server takes at once; "
+                    "nothing was done, so ask again later",
+                    RETRY_SECONDS,
+                )
+            self._now += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._now -= 1

@@ -1,0 +1,28 @@
+"""Who computes on how many threads, so that they do not fight for the cores; all of it here.
+
+docs/serving.md has the measurements.
+
+    decoding, cropping   in the thread of the call; OpenCV takes no threads of its own
+    inference            as many batches at once as there are cores, each on one thread; a lone
+                         picture takes all cores, if nothing else is being embedded
+    faiss                one thread a search (`mien.gallery.nearest` tells each thread's OpenMP)
+"""
+
+import os
+from dataclasses import dataclass
+
+import cv2
+
+
+@dataclass(frozen=True)
+class Threads:
+    """One server's share of the machine."""
+
+    cores: int
+    """Batches that are embedded at once, and threads of the network for a lone picture."""
+
+
+def arrange(cores: int = 0) -> Threads:
+    """Tell OpenCV, for the whole process. `cores` 0 means every core that it may run on."""
+    cv2.setNumThreads(1)
+    return Threads(cores or len(os.sched_getaffinity(0)))
