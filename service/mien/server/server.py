@@ -68,6 +68,7 @@ class Server:
         loaded = bundle.load(settings.bundle)
         self.batcher = _batcher(loaded, settings)
         self.pipeline = Pipeline(loaded, engine=self.batcher)
+        self.streams = Streams()
         self._drain_seconds = settings.drain_seconds
         self._health = health.HealthServicer()
         self._server = grpc.server(
@@ -115,7 +116,7 @@ class Server:
             TargetFMR(settings.default_target_fmr),
             TargetFPIR(settings.default_target_fpir),
         )
-        probes, streams = Probes(self.pipeline, galleries), Streams()
+        probes, streams = Probes(self.pipeline, galleries), self.streams
         explanations = Explanations(bundle, galleries)
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(
             EmbeddingServicer(probes, explanations, streams, fmr), server
