@@ -1,5 +1,6 @@
-"""MaintenanceService and FindDuplicates over a real socket: answers, refusals, and who goes away."""
+"""MaintenanceService and FindDuplicates over a real socket: answers, refusals, callers who go."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from mien.errors import (
 from mien.gallery.galleries import Galleries
 from mien.maintenance import Maintenance
 from mien.matching.decision import TargetFMR
+from mien.matching.metrics import Vectors
 from mien.model.bundle import Bundle
 from mien.server import snapshots
 from mien.server.duplicates import find_duplicates
@@ -255,8 +257,8 @@ class TestRestore:
     def test_where_the_disk_has_no_room_is_refused(
         self, keeper: Maintenance, snapshot: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as of shutil
-        monkeypatch.setattr(snapshots.shutil, "disk_usage", lambda _: usage(10, 9, 1))
+        usage = namedtuple("usage", "total used free")
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 1))
         with pytest.raises(StorageFull, match="make room"):
             keeper.restore(snapshot, "again")
 
@@ -337,7 +339,7 @@ class TestDuplicates:
     ]:
         request = match_pb2.FindDuplicatesRequest(gallery_id=gallery, **asked)  # type: ignore[arg-type]
         *found, last = keeper.duplicates(request)
-        kinds = [each.WhichOneof("finding") for each in found]
+        kinds = [str(each.WhichOneof("finding")) for each in found]
         assert kinds == sorted(kinds, reverse=True)  # pairs come first
         return (
             [each.pair for each in found if each.HasField("pair")],
@@ -451,9 +453,9 @@ class TestExpire:
 
 class TestProveAbsent:
     def request(
-        self, vector: np.ndarray | None = None, **asked: str
-    ) -> maintenance_pb2.ProveAbsentRequest:  # type: ignore[type-arg]
-        request = maintenance_pb2.ProveAbsentRequest(**asked)
+        self, vector: Vectors | None = None, content_sha256: str = "", text: str = ""
+    ) -> maintenance_pb2.ProveAbsentRequest:
+        request = maintenance_pb2.ProveAbsentRequest(content_sha256=content_sha256, text=text)
         if vector is not None:
             request.embedding.f32le, request.embedding.dim = vector.tobytes(), len(vector)
         return request
