@@ -438,7 +438,7 @@ class TestProveAbsent:
         place: Place,
         tmp_path: Path,
         content: bytes | np.ndarray,
-        message: str,  # type: ignore[type-arg]
+        message: str,
     ) -> None:
         path = tmp_path / "v.npy"
         if isinstance(content, bytes):
