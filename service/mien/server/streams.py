@@ -121,7 +121,7 @@ class Streams:
         self._free = threading.BoundedSemaphore(most)
 
     @contextmanager
-    def arrivals(self, requests: Iterator[Request]) -> Iterator[Arrivals[Request]]:
+    def place(self) -> Iterator[None]:
         """One more stream. Raises TooManyStreams."""
         if not self._free.acquire(blocking=False):
             raise TooManyStreams(
@@ -129,13 +129,19 @@ class Streams:
                 "try again when one has ended"
             )
         try:
+            yield
+        finally:
+            self._free.release()
+
+    @contextmanager
+    def arrivals(self, requests: Iterator[Request]) -> Iterator[Arrivals[Request]]:
+        """One more stream of requests. Raises TooManyStreams."""
+        with self.place():
             arrivals = Arrivals(requests)
             try:
                 yield arrivals
             finally:
                 arrivals.close()
-        finally:
-            self._free.release()
 
     def as_ready(
         self,
