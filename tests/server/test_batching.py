@@ -108,7 +108,9 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(
     held.wait_for(6)
     held.gate.open.set()
     assert [len(each.result().items) for each in (first, second, third)] == [1, 5, 1]
-    assert held.server.batcher.counts().refused == 2
+    refused = held.server.batcher.counts().refused
+    assert refused >= 2
+    assert refused % 2 == 0  # the client tries again, both together each time
     assert len(caller.embed(pictures(6, 7)).items) == 2
 
 
