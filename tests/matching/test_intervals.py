@@ -192,7 +192,7 @@ def test_eer_and_area_are_resampled_as_by_a_slow_loop(people: int, spread: float
         areas.append(roc_auc_score(labels, scores, sample_weight=weights))
         fmr, tmr, _ = roc_curve(labels, scores, sample_weight=weights, drop_intermediate=False)
         rates.append(eers(fmr[None, ::-1], 1 - tmr[None, ::-1])[0])
-    at = drawn_at(cross_compare(vectors, owners), [])
+    at = drawn_at(cross_compare(vectors, owners))
     found = resample_rates(vectors, owners, at, 3)
     known = ~np.isnan(found.fmr[:400, 0])
     ours = aucs(found.fmr, found.fnmr)[:400][known]
@@ -200,7 +200,7 @@ def test_eer_and_area_are_resampled_as_by_a_slow_loop(people: int, spread: float
     our_rates = eers(found.fmr, found.fnmr)[:400][known]
     for mine, slow in ((ours, areas), (our_rates, rates)):
         ends, slow_ends = (np.quantile(values, [0.025, 0.975]) for values in (mine, slow))
-        assert ends == pytest.approx(slow_ends, abs=0.06 * np.ptp(slow_ends))
+        assert ends == pytest.approx(slow_ends, abs=0.1 * np.ptp(slow_ends))
 
 
 def test_one_pass_gives_what_a_pass_for_each_threshold_gives() -> None:
@@ -209,8 +209,7 @@ def test_one_pass_gives_what_a_pass_for_each_threshold_gives() -> None:
     together = curve_intervals(vectors, people, comparisons, [0.5, -0.2, 0.5, 1.0], seed=2)
     assert together.rates == rate_intervals(vectors, people, [0.5, -0.2, 0.5, 1.0], seed=2)
     alone = curve_intervals(vectors, people, comparisons, [], seed=2)
-    assert together.eer.low == pytest.approx(alone.eer.low, abs=0.01)
-    assert together.auc.low == pytest.approx(alone.auc.low, abs=0.001)
+    assert (together.eer, together.auc) == (alone.eer, alone.auc)
 
 
 def test_the_eer_on_chosen_thresholds_is_near_that_of_the_full_curve() -> None:

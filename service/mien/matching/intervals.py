@@ -116,8 +116,9 @@ def curve_intervals(
 
     `comparisons` are those of the N vectors [N, D] (`cross_compare`). Raises as `rate_intervals`.
     """
-    at = drawn_at(comparisons, thresholds)
-    return _curve_intervals(at, resample_rates(vectors, people, at, seed), thresholds)
+    drawn = drawn_at(comparisons)
+    at = _union(drawn, thresholds)
+    return _curve_intervals(at, resample_rates(vectors, people, at, seed), drawn, thresholds)
 
 
 def pair_curve_intervals(
@@ -128,26 +129,33 @@ def pair_curve_intervals(
     seed: int = 0,
 ) -> CurveIntervals:
     """The same over M given comparisons [M], as in a list of pairs."""
-    at = drawn_at(comparisons, thresholds)
-    return _curve_intervals(at, resample_pairs(similarities, pairs, at, seed), thresholds)
+    drawn = drawn_at(comparisons)
+    at = _union(drawn, thresholds)
+    return _curve_intervals(at, resample_pairs(similarities, pairs, at, seed), drawn, thresholds)
 
 
-def drawn_at(comparisons: Comparisons, thresholds: Sequence[float]) -> Similarities:
-    """Where the curves of resamples are taken, float32, ascending: also at `thresholds`."""
-    asked = np.asarray(thresholds, np.float32)
-    return np.unique(np.concatenate([around_eer(comparisons), along(comparisons), asked]))
+def drawn_at(comparisons: Comparisons) -> Similarities:
+    """Where the curves of resamples are taken, float32, ascending; whatever else is asked for."""
+    return np.unique(np.concatenate([around_eer(comparisons), along(comparisons)]))
+
+
+def _union(drawn: Similarities, thresholds: Sequence[float]) -> Similarities:
+    return np.union1d(drawn, np.asarray(thresholds, np.float32))
 
 
 def _curve_intervals(
-    at: Similarities, resampled: ResampledRates, thresholds: Sequence[float]
+    at: Similarities,
+    resampled: ResampledRates,
+    drawn: Similarities,
+    thresholds: Sequence[float],
 ) -> CurveIntervals:
-    places = np.searchsorted(at, np.asarray(thresholds, np.float32))
-    fmr, fnmr = resampled.fmr, resampled.fnmr
-    error = interval(1 - aucs(fmr, fnmr), resampled.genuine_people)
+    curves = resampled.at(np.searchsorted(at, drawn))
+    error = interval(1 - aucs(curves.fmr, curves.fnmr), curves.genuine_people)
+    asked = np.searchsorted(at, np.asarray(thresholds, np.float32))
     return CurveIntervals(
-        eer=interval(eers(fmr, fnmr), resampled.genuine_people),
+        eer=interval(eers(curves.fmr, curves.fnmr), curves.genuine_people),
         auc=Interval(1 - error.high, 1 - error.low),
-        rates=_intervals(at[places], resampled.at(places)),
+        rates=_intervals(at[asked], resampled.at(asked)),
     )
 
 
