@@ -80,7 +80,8 @@ def test_the_bundle_tells_where_it_comes_from(sealed: Export) -> None:
     assert '"epochs":2' in manifest.provenance["recipe"]
     card = (sealed.bundle.folder / "MODEL_CARD.md").read_text()
     assert "3 people whom the network never learned from" in card
-    assert "3 pairs of people; they support an FMR of 1 and above" in card
+    assert "3 pairs of people; they support no FMR below 1 (it takes 6 more for 1 in 10" in card
+    assert "FMR of 1 " not in card
     assert "rule of three on pairs of people" in card
     assert "A subject of 2 samples: 3 people" in card
     assert "CC0-1.0" in card

@@ -100,10 +100,12 @@ def _aligned(alignment: str) -> str:
 def _calibrated(calibration: Mapping[str, Any] | None) -> str:
     if calibration is None:
         return "none: it can promise no error rate"
+    from mien.matching.support import supported
+
+    identities, fusion = calibration["identities"], calibration["fusion"]
     return (
-        f"{calibration['identities']} people, for an FMR of "
-        f"{calibration['smallest_supported_fmr']:.2g} and above; of several samples of a subject "
-        f"the {calibration['fusion']} decides"
+        f"{identities} people, who support {supported(identities)}; of several samples of a "
+        f"subject the {fusion} decides"
     )
 
 

@@ -9,18 +9,9 @@ import numpy as np
 
 from mien.evaluation.samples import Samples
 from mien.evaluation.trials import Trials
-from mien.matching.intervals import (
-    Interval,
-    RateIntervals,
-    around_eer,
-    eer_interval,
-    eers,
-    interval,
-    pair_rate_intervals,
-    rate_intervals,
-)
+from mien.matching.intervals import CurveIntervals, curve_intervals, pair_curve_intervals
 from mien.matching.metrics import Comparisons, cross_compare, pair_similarities
-from mien.matching.resampling import Pairs, resample_pairs
+from mien.matching.resampling import Pairs
 
 
 class Compared(Protocol):
@@ -32,11 +23,9 @@ class Compared(Protocol):
     @property
     def comparisons(self) -> Comparisons: ...
 
-    def rate_intervals(self, thresholds: Sequence[float]) -> list[RateIntervals]:
-        """Intervals of FMR and FNMR at each threshold."""
+    def intervals(self, thresholds: Sequence[float]) -> CurveIntervals:
+        """Of EER, AUC, and FMR and FNMR at each threshold. It takes a while: ask once for all."""
         ...
-
-    def eer_interval(self) -> Interval: ...
 
 
 class AllPairs:
@@ -51,11 +40,10 @@ class AllPairs:
     def comparisons(self) -> Comparisons:
         return cross_compare(self._vectors, self._numbers)
 
-    def rate_intervals(self, thresholds: Sequence[float]) -> list[RateIntervals]:
-        return rate_intervals(self._vectors, self._numbers, thresholds, self._seed)
-
-    def eer_interval(self) -> Interval:
-        return eer_interval(self._vectors, self._numbers, self.comparisons, self._seed)
+    def intervals(self, thresholds: Sequence[float]) -> CurveIntervals:
+        return curve_intervals(
+            self._vectors, self._numbers, self.comparisons, thresholds, self._seed
+        )
 
 
 class ListedPairs:
@@ -75,10 +63,7 @@ class ListedPairs:
         same = self.pairs.same
         return Comparisons(self.similarities[same], self.similarities[~same])
 
-    def rate_intervals(self, thresholds: Sequence[float]) -> list[RateIntervals]:
-        return pair_rate_intervals(self.similarities, self.pairs, thresholds, self._seed)
-
-    def eer_interval(self) -> Interval:
-        thresholds = around_eer(self.comparisons)
-        drawn = resample_pairs(self.similarities, self.pairs, thresholds, self._seed)
-        return interval(eers(drawn.fmr, drawn.fnmr), drawn.genuine_people)
+    def intervals(self, thresholds: Sequence[float]) -> CurveIntervals:
+        return pair_curve_intervals(
+            self.similarities, self.pairs, self.comparisons, thresholds, self._seed
+        )

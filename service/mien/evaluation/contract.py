@@ -92,6 +92,7 @@ class Verification(Section):
     eer: float
     eer_interval95: Interval
     auc: float
+    auc_interval95: Interval
     operating_points: list[OperatingPoint]
     det: Curve
     similarities: Histogram

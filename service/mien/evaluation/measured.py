@@ -58,7 +58,7 @@ class Measured:
         return Against(
             bundle=named(other.bundle),
             acquisition=acquisition(other.samples),
-            verification=verification(other.compared),
+            verification=verification(other.compared)[0],
             lfw=other.lfw,
             compared_pairs=len(this_listed.similarities),
             differences=differences(this_listed, other_listed, decided, self.seed),

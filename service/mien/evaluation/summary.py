@@ -62,6 +62,8 @@ def _rows(report: Report) -> Iterator[Row]:
     yield "impostor comparisons", f"{found.impostor_comparisons:,}", ""
     yield from _acquired(report.acquisition)
     yield "equal error rate", rate(found.eer), span(found.eer_interval95)
+    low, high = found.auc_interval95
+    yield "area under the ROC curve (AUC)", f"{found.auc:.4f}", f"{low:.4f} to {high:.4f}"
     for point in found.operating_points:
         name = f"FNMR at FMR {target(point.target_fmr)}"
         if point.supported:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mien.matching import support
 from mien.matching.calibration import Calibration
 from mien.matching.curve import Curve, CurvePoint
 from mien.matching.support import SUPPORT_RULE
@@ -72,8 +73,8 @@ class Card:
         decides = "largest" if self.calibration.fusion == "max" else "mean"
         return [
             f"{self.calibration.identities} {self.measured_on}. They make "
-            f"{self.calibration.pictures.identity_pairs:,} pairs of people; they support an FMR "
-            f"of {self.calibration.smallest_supported_fmr:.2g} and above, by the {SUPPORT_RULE}. "
+            f"{self.calibration.pictures.identity_pairs:,} pairs of people; they support "
+            f"{support.supported(self.calibration.identities)}, by the {SUPPORT_RULE}. "
             "Intervals are of 95 %, from resampling people. Of several samples of a subject the "
             f"{decides} similarity decides.",
             *(part for curve in self.calibration.curves for part in _table(curve)),
