@@ -9,7 +9,8 @@ import pytest
 
 from mien import errors
 from mien.client import Client, search
-from mien.server.streams import MAX_STREAMS, Arrivals, Streams
+from mien.deadline import Deadline
+from mien.server.streams import MAX_STREAMS, Arrivals, Streams, patiently
 from mien.v1 import embedding_pb2, match_pb2
 from mien.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from mien.v1.match_pb2_grpc import MatchServiceStub
@@ -96,6 +97,36 @@ def test_a_place_is_free_again_after_a_stream() -> None:
         with streams.arrivals(iter([Request()])), pytest.raises(errors.TooManyStreams):  # noqa: SIM117
             with streams.arrivals(iter([Request()])):
                 pass
+
+
+class TestPatience:
+    def test_a_stream_waits_for_a_full_queue(self) -> None:
+        full = [errors.QueueFull("full", 0.01)] * 3
+        asked = 0
+
+        def work() -> Request:
+            nonlocal asked
+            asked += 1
+            if full:
+                raise full.pop()
+            return Request(tag="done")
+
+        assert patiently(work, Deadline()).tag == "done"
+        assert asked == 4
+
+    def test_but_not_for_a_caller_who_has_gone(self) -> None:
+        def work() -> Request:
+            raise errors.QueueFull("full", 0.01)
+
+        with pytest.raises(errors.CallerGone):
+            patiently(work, Deadline(gone=lambda: True))
+
+    def test_nor_where_waiting_does_not_help(self) -> None:
+        def work() -> Request:
+            raise errors.QueueFull("full", None)
+
+        with pytest.raises(errors.QueueFull):
+            patiently(work, Deadline())
 
 
 class TestEmbedStream:
