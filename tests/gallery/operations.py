@@ -423,4 +423,10 @@ class Reopen(Operation):
 
 def written(answer: object) -> str:
     """An answer as text, the same for the same."""
-    return json.dumps(answer, default=lambda each: asdict(each) if is_dataclass(each) else str(each))
+    return json.dumps(answer, default=_written)
+
+
+def _written(each: object) -> object:
+    if is_dataclass(each) and not isinstance(each, type):
+        return asdict(each)
+    return str(each)

@@ -2,9 +2,9 @@
 
 `python -m tests.gallery.torture --kills 200 --seed 1` in a folder that it makes; `make torture`.
 
-A child process (`tests.gallery.nursery`) works on a data directory and logs what it begins and what
-was acknowledged. It is killed in the midst of an operation of a chosen kind, and often its successor
-while that starts and recovers. Then, without anybody having repaired anything:
+A child process (`tests.gallery.nursery`) works on a data directory and logs what it begins and
+what was acknowledged. It is killed in the midst of an operation of a chosen kind, and often its
+successor while that starts and recovers. Then, without anybody having repaired anything:
 
 - what was acknowledged is there, and the operation under way wholly or not at all, sample by sample
   and byte by byte; expiry is several transactions, each wholly or not at all;

@@ -24,7 +24,8 @@ Portrait = tuple[dict[str, object], frozenset[str]]
 
 @cache
 def look(number: int) -> Vectors:
-    return looks(1, seed=number)[0]
+    (vector,) = looks(1, seed=number)
+    return np.asarray(vector)
 
 
 @cache
