@@ -9,6 +9,7 @@ import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from mien.errors import GalleryExists, GalleryNotFound, ModelMismatch, OutputExists, StoreInvalid
@@ -83,15 +84,7 @@ def _write(whole: Path, gallery_id: str, part: Path, now: int) -> Stamp:
         connection.execute("BEGIN")
         into = galleries.insert(connection, info, to_microseconds(info.created))
         _copy(connection, gallery, into)
-        stamp = Stamp(
-            info.gallery_id,
-            info.model_fingerprint,
-            info.dim,
-            info.revision,
-            info.subjects,
-            info.samples,
-            to_moment(now),
-        )
+        stamp = _stamp_of(info, to_moment(now))
         _stamp(connection, stamp)
         connection.execute("COMMIT")
     sync(part)
@@ -121,14 +114,13 @@ def read(source: Path) -> Snapshot:
             raise StoreInvalid(
                 f"{source} is damaged in {len(wrong)} places: {wrong[0].message}; use another one"
             )
-        row = connection.execute("SELECT * FROM snapshot").fetchone()
-        gallery_id, model, dim, revision, subjects, counted, taken = row
-        stamp = Stamp(gallery_id, model, dim, revision, subjects, counted, to_moment(taken))
-        return Snapshot(
-            stamp,
-            galleries.info(connection, stamp.gallery_id),
-            galleries.key_of(connection, stamp.gallery_id),
-        )
+        rows = connection.execute("SELECT * FROM snapshot").fetchall()
+        stamps = [Stamp(*told, to_moment(taken)) for *told, taken in rows]
+        infos = galleries.page(connection, "", 2)
+        # Nothing else in the file tells a flipped bit of the stamp, or of the revision.
+        if not stamps or [_stamp_of(info, stamps[0].taken) for info in infos] != stamps:
+            raise StoreInvalid(f"{source} is not of what its stamp says; use another snapshot")
+        return Snapshot(stamps[0], infos[0], galleries.key_of(connection, infos[0].gallery_id))
 
 
 def restore(
@@ -197,6 +189,18 @@ def _copy(connection: sqlite3.Connection, gallery: int, into: int) -> None:
 def _largest(connection: sqlite3.Connection, column: str, table: str) -> int:
     query = f"SELECT coalesce(max({column}), 0) FROM main.{table}"  # noqa: S608 - ours
     return int(connection.execute(query).fetchone()[0])
+
+
+def _stamp_of(info: GalleryInfo, taken: datetime) -> Stamp:
+    return Stamp(
+        info.gallery_id,
+        info.model_fingerprint,
+        info.dim,
+        info.revision,
+        info.subjects,
+        info.samples,
+        taken,
+    )
 
 
 def _stamp(connection: sqlite3.Connection, stamp: Stamp) -> None:

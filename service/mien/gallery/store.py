@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mien.gallery import backup, contents, enrolments, expiry, integrity, removals
 from mien.gallery.contents import Contents, Owners
+from mien.gallery.database import translated
 from mien.gallery.enrolments import Added
 from mien.gallery.nearest import Ints
 from mien.gallery.records import Check, Deletion, Enrolment, GalleryInfo, Retention, Stamp
@@ -145,10 +146,11 @@ class Store(SubjectStore):
     def snapshot(self, gallery_id: str, target: Path) -> Stamp:
         """Write a gallery to a new file, as `mien.gallery.backup` says; changes go on meanwhile.
 
-        Raises GalleryNotFound, OutputExists and StorageFull.
+        Raises GalleryNotFound, OutputExists, StorageFull and SettingsInvalid (not writable).
         """
-        with tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=self._path.parent) as folder:
-            whole = Path(folder) / FILE_NAME
+        folder = self._path.parent
+        with translated(folder), tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=folder) as copied:
+            whole = Path(copied) / FILE_NAME
             self.journal.copy(whole)
             return backup.extract(whole, gallery_id, target, self.now())
 
