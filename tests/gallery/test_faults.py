@@ -1,17 +1,28 @@
 """Full disks, folders that are read-only, and bits that flip in files."""
 
+import errno
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from mien.errors import StorageFull, StoreInvalid
+from mien.errors import (
+    DataDirectoryLocked,
+    MienError,
+    SettingsInvalid,
+    StorageFull,
+    StoreInvalid,
+)
+from mien.gallery.database import translated
 from mien.gallery.galleries import Galleries
+from mien.gallery.integrity import check_file
 from tests.gallery.looks import looks
 from tests.gallery.operations import (
     Create,
@@ -37,6 +48,12 @@ ITEMS = tuple(
     for number in range(30)
 )
 FLIPS = 60
+
+
+def sqlite_error(code: int) -> sqlite3.Error:
+    error = sqlite3.OperationalError("refused")
+    error.sqlite_errorcode = code
+    return error
 
 
 @pytest.fixture
@@ -164,3 +181,52 @@ def test_a_bit_that_flips_in_the_store_is_refused_or_said_or_harmless(
             noticed += 1
         path.write_bytes(sound)
     assert noticed > FLIPS // 10
+
+
+def test_a_name_that_is_no_text_is_refused_and_said(
+    staff: Galleries, data: Path, snapshots: Path
+) -> None:
+    """SQLite's message quotes it, and Python cannot decode the message."""
+    staff.close()
+    (path,) = data.glob("*.sqlite3")
+    for file in (path, snapshots / "taken"):
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.execute(
+                "UPDATE sqlite_schema SET name = CAST(x'73CE28' AS TEXT), sql = 'CREATE x'"
+                " WHERE name = 'samples_of_subject'"
+            )
+            connection.commit()
+        findings = check_file(file).findings
+        assert {each.what for each in findings} == {"unreadable"}
+    with pytest.raises(StoreInvalid, match="cannot be used as the database of galleries"):
+        Galleries(data)
+    with (
+        Galleries(data.with_name("new")) as galleries,
+        pytest.raises(StoreInvalid, match="damaged"),
+    ):
+        galleries.restore(snapshots / "taken")
+
+
+ERRORS: list[tuple[Exception, type[MienError]]] = [
+    (OSError(errno.ENOSPC, "full"), StorageFull),
+    (OSError(errno.EDQUOT, "full"), StorageFull),
+    (OSError(errno.EROFS, "read-only"), SettingsInvalid),
+    (PermissionError(errno.EACCES, "denied"), SettingsInvalid),
+    (FileNotFoundError(errno.ENOENT, "none"), SettingsInvalid),
+    (OSError(errno.EIO, "broken"), StoreInvalid),
+    (sqlite_error(sqlite3.SQLITE_FULL), StorageFull),
+    (sqlite_error(sqlite3.SQLITE_BUSY_SNAPSHOT), DataDirectoryLocked),
+    (sqlite_error(sqlite3.SQLITE_READONLY_DIRECTORY), SettingsInvalid),
+    (sqlite_error(sqlite3.SQLITE_CORRUPT), StoreInvalid),
+    (sqlite_error(sqlite3.SQLITE_IOERR_READ), StoreInvalid),
+    (sqlite3.ProgrammingError("closed"), StoreInvalid),
+]
+
+
+@pytest.mark.parametrize(("error", "ours"), ERRORS)
+def test_what_the_system_refuses_is_one_of_our_errors(
+    error: Exception, ours: type[MienError]
+) -> None:
+    with pytest.raises(ours, match="store"), translated(Path("store")):
+        raise error

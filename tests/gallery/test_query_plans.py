@@ -36,7 +36,7 @@ class Told:
         self.statements: list[str] = []
 
     def connect(self, *arguments: Any, **named: Any) -> sqlite3.Connection:
-        connection = CONNECT(*arguments, **named)
+        connection: sqlite3.Connection = CONNECT(*arguments, **named)
         connection.set_trace_callback(self._note)
         return connection
 
@@ -92,6 +92,11 @@ def sample_id(galleries: Galleries) -> str:
     return galleries.get_subject("staff", "p2").samples[0].sample_id
 
 
+def matched(galleries: Galleries) -> None:
+    galleries.matched("staff", ["p9"])
+    galleries.flush_matches()
+
+
 HOT: dict[str, Callable[[Galleries], object]] = {
     "enrolling": new,
     "enrolling many": lambda galleries: galleries.enroll_many(
@@ -119,10 +124,7 @@ HOT: dict[str, Callable[[Galleries], object]] = {
     "searching by labels": lambda galleries: galleries.search(
         "staff", LOOKS[0], MODEL, 5, labels={"site": "rome"}
     ),
-    "matching": lambda galleries: [
-        galleries.matched("staff", ["p9"]),
-        galleries.flush_matches(),
-    ],
+    "matching": matched,
 }
 
 

@@ -114,8 +114,7 @@ def read(source: Path) -> Snapshot:
             raise StoreInvalid(
                 f"{source} is damaged in {len(wrong)} places: {wrong[0].message}; use another one"
             )
-        rows = connection.execute("SELECT * FROM snapshot").fetchall()
-        stamps = [Stamp(*told, to_moment(taken)) for *told, taken in rows]
+        stamps = _stamps(connection)
         infos = galleries.page(connection, "", 2)
         # Nothing else in the file tells a flipped bit of the stamp, or of the revision.
         if not stamps or [_stamp_of(info, stamps[0].taken) for info in infos] != stamps:
@@ -189,6 +188,14 @@ def _copy(connection: sqlite3.Connection, gallery: int, into: int) -> None:
 def _largest(connection: sqlite3.Connection, column: str, table: str) -> int:
     query = f"SELECT coalesce(max({column}), 0) FROM main.{table}"  # noqa: S608 - ours
     return int(connection.execute(query).fetchone()[0])
+
+
+def _stamps(connection: sqlite3.Connection) -> list[Stamp]:
+    rows = connection.execute("SELECT * FROM snapshot")
+    return [
+        Stamp(gallery_id, model, dim, revision, subjects, counted, to_moment(taken))
+        for gallery_id, model, dim, revision, subjects, counted, taken in rows
+    ]
 
 
 def _stamp_of(info: GalleryInfo, taken: datetime) -> Stamp:
