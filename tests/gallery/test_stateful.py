@@ -45,6 +45,9 @@ from tests.gallery.world import (
     portrait_seen,
 )
 
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder in it is ours
+"""Nothing is killed here, so that nothing need be on a disk: shortening a failure takes long."""
+
 GALLERIES = st.sampled_from(["a", "b", "c"])
 PEOPLE = st.sampled_from([f"p{number}" for number in range(5)])
 NUMBERS = st.integers(0, 11)
@@ -61,7 +64,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._folder = tempfile.TemporaryDirectory()
+        self._folder = tempfile.TemporaryDirectory(dir=MEMORY)
         self._data = Path(self._folder.name) / "data"
         self._snapshots = Path(self._folder.name) / "snapshots"
         self._snapshots.mkdir()

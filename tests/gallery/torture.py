@@ -51,8 +51,8 @@ AGAIN = 0.4
 BEYOND = 1.2
 """Moments of killing are drawn up to so many times as long as an operation took before."""
 
-PROVED, PROVED_AT_MOST = 5, 4
-"""Every so many rounds so many deleted samples are looked for in all files."""
+PROVED = 3
+"""So many of the samples that a round deleted are looked for in all files, and one of before."""
 
 SNAPSHOTS_KEPT = 3
 
@@ -145,6 +145,7 @@ class Torture:
         self._planner = Planner(self._dice, self._data, self._snapshots)
         self.world = World()
         self.ever: set[int] = set()
+        self._gone: set[int] = set()
         self._seconds = dict.fromkeys([*KINDS, "start"], 0.005)
         self._kinds: list[str] = []
         self._nursery = Nursery()
@@ -176,8 +177,7 @@ class Torture:
             self.ever |= self.world.numbers
         may_be = [self.world, *(life.under_way.outcomes(self.world) if life.under_way else [])]
         self.rounds += 1
-        if self.rounds % PROVED == 0:
-            self.prove(may_be)
+        self.prove(may_be)
         self._settle(life, may_be)
         self.ever |= self.world.numbers
         self._forget_old_snapshots()
@@ -255,8 +255,11 @@ class Torture:
     def prove(self, may_be: list[World]) -> None:
         """Some of who was deleted is nowhere, and that is because the search finds who is there."""
         there = may_be[0].numbers.union(*(each.numbers for each in may_be))
-        gone = sorted(self.ever - there)
-        for number in self._dice.sample(gone, min(PROVED_AT_MOST, len(gone))):
+        gone = self.ever - there
+        before, just_now = sorted(gone & self._gone), sorted(gone - self._gone)
+        self._gone = gone
+        some = self._dice.sample(just_now, min(PROVED, len(just_now)))
+        for number in [*some, *self._dice.sample(before, min(1, len(before)))]:
             traces = prove_absent(self._data, look(number), content(number))
             assert not traces, traces
             self.proved += 1
