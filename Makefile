@@ -19,7 +19,7 @@ test: $(VENV)/dev  ## unit, contract and end-to-end tests
 KILLS ?= 200
 SEED ?= 1
 
-torture: $(VENV)/dev  ## kill -9 a gallery 200 times and look at everything after each: minutes; KILLS=1000 SEED=7 for others
+torture: $(VENV)/dev  ## kill -9 a gallery 200 times and look at everything after each: two to three minutes; KILLS=1000 SEED=7 for others
 	$(BIN)/python -m tests.gallery.torture --kills $(KILLS) --seed $(SEED)
 
 lint: $(VENV)/dev  ## style, types, arrows between rooms, freshness of generated code
