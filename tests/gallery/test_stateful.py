@@ -48,12 +48,15 @@ from tests.gallery.world import (
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder in it is ours
 """Nothing is killed here, so that nothing need be on a disk: shortening a failure takes long."""
 
-GALLERIES = st.sampled_from(["a", "b", "c"])
+WHICH = st.integers(0, 11)
+"""Of those that are there; the last one is somebody who is not."""
+
+NAMES = st.sampled_from(["a", "b", "c", "d"])
 PEOPLE = st.sampled_from([f"p{number}" for number in range(5)])
 NUMBERS = st.integers(0, 11)
 LABELS = st.dictionaries(st.sampled_from(["site", "team"]), st.sampled_from(["x", "y"]))
 DATES = st.none() | st.integers(1, 6).map(lambda day: START + day * DAY)
-SNAPSHOTS = st.sampled_from(["one", "two"])
+SNAPSHOTS = st.sampled_from(["one", "two", "three"])
 ITEMS = st.builds(
     Item, PEOPLE, NUMBERS, LABELS.map(lambda labels: tuple(sorted(labels.items()))), DATES
 )
@@ -91,48 +94,66 @@ class AnyOrder(RuleBasedStateMachine):
             assert written(prepared.run(self._galleries)) == written(answer)
         return answer
 
-    @initialize(items=st.lists(ITEMS, min_size=3, max_size=12))
+    @initialize(items=st.lists(ITEMS, min_size=8, max_size=16))
     def begin(self, items: list[Item]) -> None:
-        self.do_once(Create(gallery_id="a"))
-        self.enroll_many("a", items)
+        """One gallery that keeps people for ever, one that does not."""
+        for name, days in (("a", None), ("b", 2)):
+            self.create(name, days)
+            self._learn(name, items, self.do(EnrollMany("", name, tuple(items))))
 
-    @rule(gallery=GALLERIES, days=st.none() | st.integers(1, 5))
+    def gallery(self, which: int) -> str:
+        return _pick(self._world.galleries, which)
+
+    def subject(self, gallery: str, which: int) -> str:
+        shelf = self._world.galleries.get(gallery)
+        return _pick(shelf.people if shelf else (), which)
+
+    @rule(gallery=NAMES, days=st.none() | st.integers(1, 5))
     def create(self, gallery: str, days: int | None) -> None:
         self.do_once(Create(gallery_id=gallery, max_age=None if days is None else days * DAY))
 
-    @rule(gallery=GALLERIES, item=ITEMS)
-    def enroll(self, gallery: str, item: Item) -> None:
+    @rule(which=WHICH, item=ITEMS)
+    def enroll(self, which: int, item: Item) -> None:
+        gallery = self.gallery(which)
         self._learn(gallery, (item,), self.do_once(Enroll(gallery_id=gallery, items=(item,))))
 
-    @rule(gallery=GALLERIES, items=st.lists(ITEMS, min_size=1, max_size=8))
-    def enroll_many(self, gallery: str, items: list[Item]) -> None:
+    @rule(which=WHICH, items=st.lists(ITEMS, min_size=1, max_size=8))
+    def enroll_many(self, which: int, items: list[Item]) -> None:
+        gallery = self.gallery(which)
         self._learn(gallery, items, self.do_once(EnrollMany(gallery_id=gallery, items=(*items,))))
 
-    @rule(gallery=GALLERIES, subject=PEOPLE, labels=LABELS, expires=DATES)
+    @rule(which=WHICH, who=WHICH, labels=LABELS, expires=DATES)
     def update(
-        self, gallery: str, subject: str, labels: dict[str, str], expires: datetime | None
+        self, which: int, who: int, labels: dict[str, str], expires: datetime | None
     ) -> None:
+        gallery = self.gallery(which)
+        subject = self.subject(gallery, who)
         self.do_once(Update("", gallery, subject, tuple(labels.items()), expires))
 
-    @rule(gallery=GALLERIES, subject=PEOPLE, share=st.floats(0, 1))
-    def delete_samples(self, gallery: str, subject: str, share: float) -> None:
-        shelf = self._world.galleries.get(gallery)
-        if shelf and subject in shelf.people:
-            numbers = shelf.people[subject].numbers
+    @rule(which=WHICH, who=WHICH, share=st.floats(0, 1))
+    def delete_samples(self, which: int, who: int, share: float) -> None:
+        gallery = self.gallery(which)
+        subject = self.subject(gallery, who)
+        if subject != NOBODY:
+            numbers = self._world.galleries[gallery].people[subject].numbers
             some = numbers[: max(1, round(share * len(numbers)))]
             self.do_once(DeleteSamples("", gallery, subject, tuple(some)))
 
-    @rule(gallery=GALLERIES, subject=PEOPLE)
-    def delete_subject(self, gallery: str, subject: str) -> None:
-        self.do_once(DeleteSubject("", gallery, subject))
+    @rule(which=WHICH, who=WHICH)
+    def delete_subject(self, which: int, who: int) -> None:
+        gallery = self.gallery(which)
+        self.do_once(DeleteSubject("", gallery, self.subject(gallery, who)))
 
-    @rule(gallery=GALLERIES)
-    def delete_gallery(self, gallery: str) -> None:
-        self.do_once(DeleteGallery("", gallery))
+    @rule(which=WHICH)
+    def delete_gallery(self, which: int) -> None:
+        self.do_once(DeleteGallery("", self.gallery(which)))
 
-    @rule(gallery=GALLERIES, subjects=st.lists(PEOPLE, min_size=2, max_size=3, unique=True))
-    def merge(self, gallery: str, subjects: list[str]) -> None:
-        self.do_once(Merge("", gallery, subjects[0], tuple(subjects[1:])))
+    @rule(which=WHICH, who=st.lists(WHICH, min_size=2, max_size=3))
+    def merge(self, which: int, who: list[int]) -> None:
+        gallery = self.gallery(which)
+        subjects = list(dict.fromkeys(self.subject(gallery, each) for each in who))
+        if len(subjects) > 1:
+            self.do_once(Merge("", gallery, subjects[0], tuple(subjects[1:])))
 
     @rule(day=st.integers(0, 6))
     def expire_by_dates(self, day: int) -> None:
@@ -153,18 +174,18 @@ class AnyOrder(RuleBasedStateMachine):
             early = timedelta(microseconds=data.draw(st.integers(0, 1)))
             self.do(Expire(now=due[data.draw(st.integers(0, len(due) - 1))] - early))
 
-    @rule(gallery=GALLERIES, name=SNAPSHOTS)
-    def snapshot(self, gallery: str, name: str) -> None:
-        self.do(Snapshot(gallery_id=gallery, target=self._snapshots / name))
+    @rule(which=WHICH, name=SNAPSHOTS)
+    def snapshot(self, which: int, name: str) -> None:
+        self.do(Snapshot(gallery_id=self.gallery(which), target=self._snapshots / name))
 
-    @rule(name=SNAPSHOTS, gallery=GALLERIES)
+    @rule(name=SNAPSHOTS, gallery=NAMES)
     def restore(self, name: str, gallery: str) -> None:
         if name in self._world.snapshots:
             self.do(Restore(gallery_id=gallery, source=self._snapshots / name))
 
-    @rule(gallery=GALLERIES)
-    def save_index(self, gallery: str) -> None:
-        self.do(SaveIndex(gallery_id=gallery))
+    @rule(which=WHICH)
+    def save_index(self, which: int) -> None:
+        self.do(SaveIndex(gallery_id=self.gallery(which)))
 
     @rule()
     def reopen(self) -> None:
@@ -172,8 +193,9 @@ class AnyOrder(RuleBasedStateMachine):
         assert isinstance(galleries, Galleries)
         self._galleries = galleries
 
-    @rule(gallery=GALLERIES, seed=st.integers(0, 3), count=st.integers(1, 3), labels=LABELS)
-    def search(self, gallery: str, seed: int, count: int, labels: dict[str, str]) -> None:
+    @rule(which=WHICH, seed=st.integers(0, 3), count=st.integers(1, 3), labels=LABELS)
+    def search(self, which: int, seed: int, count: int, labels: dict[str, str]) -> None:
+        gallery = self.gallery(which)
         if gallery in self._world.galleries:
             shelf = self._world.galleries[gallery]
             assert_searches(self._galleries, gallery, shelf, looks(count, seed=seed), labels)
@@ -200,6 +222,14 @@ class AnyOrder(RuleBasedStateMachine):
                 else each
                 for each in person.kept
             ]
+
+
+NOBODY = "nobody"
+
+
+def _pick(names: Iterable[str], which: int) -> str:
+    known = sorted(names)
+    return known[which % len(known)] if known and which < 11 else NOBODY
 
 
 def _outcome(call: Callable[[], object]) -> object:

@@ -85,7 +85,7 @@ def _translation(path: Path, error: Exception) -> MienError:
         return StorageFull(f"no space is left for {path}; nothing was changed; make room")
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return DataDirectoryLocked(f"another process uses {path}; end that process")
-    if code == sqlite3.SQLITE_READONLY or number in NOT_WRITABLE:
+    if extended == sqlite3.SQLITE_READONLY_DIRECTORY or number in NOT_WRITABLE:
         return SettingsInvalid(f"cannot write {path}: {error}; make it writable, and its folder")
     return StoreInvalid(
         f"{path} cannot be used as the database of galleries: {error}; "
