@@ -77,9 +77,8 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def _translation(path: Path, error: Exception) -> MienError:
-    code = (
-        getattr(error, "sqlite_errorcode", 0) & 0xFF
-    )  # the result code that an extended one is of
+    extended: int = getattr(error, "sqlite_errorcode", 0)
+    code = extended & 0xFF
     number = error.errno if isinstance(error, OSError) else None
     if code == sqlite3.SQLITE_FULL or number in NO_SPACE:
         return StorageFull(f"no space is left for {path}; nothing was changed; make room")
