@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/mien/v1/*.proto)
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test lint format bench proto docs clean help
+.PHONY: demo test torture lint format bench proto docs clean help
 
 help:  ## list the chores
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -15,6 +15,12 @@ demo: $(VENV)/demo  ## learn, seal, serve and recognise real faces; see runs/dem
 
 test: $(VENV)/dev  ## unit, contract and end-to-end tests
 	$(BIN)/pytest
+
+KILLS ?= 200
+SEED ?= 1
+
+torture: $(VENV)/dev  ## kill -9 a gallery 200 times and look at everything after each: two to three minutes; KILLS=1000 SEED=7 for others
+	$(BIN)/python -m tests.gallery.torture --kills $(KILLS) --seed $(SEED)
 
 lint: $(VENV)/dev  ## style, types, arrows between rooms, freshness of generated code
 	$(BIN)/ruff check

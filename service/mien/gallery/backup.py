@@ -10,6 +10,7 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from mien.errors import (
@@ -64,10 +65,11 @@ COPY = (
 def snapshot(store: Store, gallery_id: str, target: Path) -> Stamp:
     """Write one gallery of a store to a new file; changes go on meanwhile.
 
-    Raises GalleryNotFound, OutputExists and StorageFull.
+    Raises GalleryNotFound, OutputExists, StorageFull and SettingsInvalid (not writable).
     """
-    with tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=store.path.parent) as folder:
-        whole = Path(folder) / FILE_NAME
+    folder = store.path.parent
+    with translated(folder), tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=folder) as copied:
+        whole = Path(copied) / FILE_NAME
         store.journal.copy(whole)
         return _extract(whole, gallery_id, target, store.now())
 
@@ -101,15 +103,7 @@ def _write(whole: Path, gallery_id: str, part: Path, now: int) -> Stamp:
         connection.execute("BEGIN")
         into = galleries.insert(connection, info, to_microseconds(info.created))
         _copy(connection, gallery, into)
-        stamp = Stamp(
-            info.gallery_id,
-            info.model_fingerprint,
-            info.dim,
-            info.revision,
-            info.subjects,
-            info.samples,
-            to_moment(now),
-        )
+        stamp = _stamp_of(info, to_moment(now))
         _stamp(connection, stamp)
         connection.execute("COMMIT")
     sync(part)
@@ -148,14 +142,12 @@ def _read(source: Path) -> Snapshot:
         wrong = [finding for finding in findings if finding.what != "clock"]
         if wrong:
             raise StoreInvalid(f"{source} is damaged in {len(wrong)} places: {wrong[0].message}")
-        row = connection.execute("SELECT * FROM snapshot").fetchone()
-        gallery_id, model, dim, revision, subjects, counted, taken = row
-        stamp = Stamp(gallery_id, model, dim, revision, subjects, counted, to_moment(taken))
-        return Snapshot(
-            stamp,
-            galleries.info(connection, stamp.gallery_id),
-            galleries.key_of(connection, stamp.gallery_id),
-        )
+        stamps = _stamps(connection)
+        infos = galleries.page(connection, "", 2)
+        # Nothing else in the file tells a flipped bit of the stamp, or of the revision.
+        if not stamps or [_stamp_of(info, stamps[0].taken) for info in infos] != stamps:
+            raise StoreInvalid(f"{source} is not of what its stamp says")
+        return Snapshot(stamps[0], infos[0], galleries.key_of(connection, infos[0].gallery_id))
 
 
 def restore(store: Store, source: Path, snapshot: Snapshot, gallery_id: str) -> GalleryInfo:
@@ -230,6 +222,26 @@ def _copy(connection: sqlite3.Connection, gallery: int, into: int) -> None:
 def _largest(connection: sqlite3.Connection, column: str, table: str) -> int:
     query = f"SELECT coalesce(max({column}), 0) FROM main.{table}"  # noqa: S608 - ours
     return int(connection.execute(query).fetchone()[0])
+
+
+def _stamps(connection: sqlite3.Connection) -> list[Stamp]:
+    rows = connection.execute("SELECT * FROM snapshot")
+    return [
+        Stamp(gallery_id, model, dim, revision, subjects, counted, to_moment(taken))
+        for gallery_id, model, dim, revision, subjects, counted, taken in rows
+    ]
+
+
+def _stamp_of(info: GalleryInfo, taken: datetime) -> Stamp:
+    return Stamp(
+        info.gallery_id,
+        info.model_fingerprint,
+        info.dim,
+        info.revision,
+        info.subjects,
+        info.samples,
+        taken,
+    )
 
 
 def _stamp(connection: sqlite3.Connection, stamp: Stamp) -> None:

@@ -66,7 +66,7 @@ def _safely(look: Look, connection: sqlite3.Connection) -> Iterator[Finding]:
 def _count(connection: sqlite3.Connection, table: str) -> int:
     try:
         row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - ours
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, ValueError):
         return 0  # that it cannot be read is among the findings
     return int(row[0])
 
@@ -144,7 +144,7 @@ def _samples(connection: sqlite3.Connection) -> Iterator[Finding]:
 def _units(rows: list[Row]) -> Iterator[Finding]:
     """Of samples with whole vectors, those that are no unit vectors."""
     for row in rows:
-        values = np.frombuffer(row.vector, "<f4")
+        values = np.frombuffer(row.vector, "<f4").astype(np.float64)  # where no square overflows
         norm = float(np.sqrt(np.dot(values, values)))
         if not abs(norm - 1) <= UNIT_TOLERANCE:  # not of NaN either
             yield Finding("vector", f"sample {row.sample_id!r}: its vector has norm {norm:.6g}")
