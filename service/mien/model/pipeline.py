@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mien import deadline
+from mien import deadline, stages
 from mien.errors import InvalidArgument
 from mien.matching.metrics import Vectors
 from mien.model.bundle import Bundle
@@ -65,7 +65,8 @@ class Pipeline:
 
     def _embed(self, crops: npt.NDArray[np.uint8]) -> Vectors:
         deadline.check("embed")
-        return self._engine.embed(crops)
+        with stages.timed("embed"):
+            return self._engine.embed(crops)
 
     def _try_crop(self, picture: bytes) -> RGB | InvalidArgument:
         try:
@@ -76,4 +77,5 @@ class Pipeline:
     def _crop(self, picture: bytes) -> RGB:
         deadline.check("decode the picture")
         spec = self.bundle.manifest.input
-        return crop(decode(picture, self._limits), spec.crop_height, spec.crop_width)
+        with stages.timed("decode"):
+            return crop(decode(picture, self._limits), spec.crop_height, spec.crop_width)

@@ -53,13 +53,13 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None:
             return None
-        kind, make = _kind(handler)
+        kind, make = kind_of(handler)
         behaviour, method = getattr(handler, kind), handler_call_details.method
         guarded = (_stream if handler.response_streaming else _single)(behaviour, method)
         return make(guarded, handler.request_deserializer, handler.response_serializer)
 
 
-def _kind(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Callable[..., Any]]:
+def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Callable[..., Any]]:
     """The attribute that has the handler's behaviour, and what makes such a handler."""
     return {
         (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),

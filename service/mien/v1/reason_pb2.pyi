@@ -72,6 +72,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The caller asks more often than it may. Nothing was done; `google.rpc.RetryInfo` says when to
     ask again.
     """
+    REASON_SERVER_UNAVAILABLE: _Reason.ValueType  # 49
+    """The server is starting or stopping; ask another one, or again in a moment."""
     REASON_REVISION_NOT_REACHED: _Reason.ValueType  # 50
     """The gallery is behind the revision that the search must have seen."""
     REASON_CALIBRATION_NOT_FOUND: _Reason.ValueType  # 51
@@ -136,6 +138,8 @@ REASON_RATE_LIMITED: Reason.ValueType  # 48
 """The caller asks more often than it may. Nothing was done; `google.rpc.RetryInfo` says when to
 ask again.
 """
+REASON_SERVER_UNAVAILABLE: Reason.ValueType  # 49
+"""The server is starting or stopping; ask another one, or again in a moment."""
 REASON_REVISION_NOT_REACHED: Reason.ValueType  # 50
 """The gallery is behind the revision that the search must have seen."""
 REASON_CALIBRATION_NOT_FOUND: Reason.ValueType  # 51
