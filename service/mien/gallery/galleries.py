@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from mien import stages
 from mien.errors import Internal, InvalidRequest, ModelMismatch
 from mien.gallery import index_file
 from mien.gallery.about import check_labels, check_limit, check_retention
@@ -157,6 +158,7 @@ class Galleries(Enrollment):
             )
         return vectors
 
+    @stages.timed("search")
     def search(  # noqa: PLR0913 - what a request to identify has
         self,
         gallery_id: str,
