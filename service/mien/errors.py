@@ -205,11 +205,14 @@ class PermissionDenied(MienError):
 
 
 class ResourceExhausted(MienError):
-    """Nothing was done for the request, so that it may be sent again after `retry_seconds`."""
+    """Nothing was done for the request, so that it may be sent again after `retry_after` seconds.
 
-    def __init__(self, message: str, retry_seconds: float = 1.0) -> None:
+    None says that waiting does not help, or that nobody knows.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = 1.0) -> None:
         super().__init__(message)
-        self.retry_seconds = retry_seconds
+        self.retry_after = retry_after
 
 
 class QueueFull(ResourceExhausted):

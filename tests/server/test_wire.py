@@ -104,7 +104,7 @@ def test_an_unforeseen_failure_tells_the_caller_nothing_and_the_log_everything(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("mien.server.servicers.messages.write_model", fail)
+    monkeypatch.setattr("mien.server.servicers.model.messages.write_model", fail)
     with caplog.at_level(logging.ERROR), pytest.raises(Internal) as caught:
         client.model()
     assert "secret" not in str(caught.value)

@@ -8,6 +8,8 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -111,23 +113,22 @@ def _fail(context: grpc.ServicerContext, method: str) -> NoReturn:
 
 
 def abort(context: grpc.ServicerContext, error: errors.MienError) -> NoReturn:
-    """End the call with the error's code, message and details."""
+    """End the call with the error's code, message, `google.rpc.ErrorInfo`, and `RetryInfo` for
+    what may be sent again as it is."""
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if isinstance(error, errors.ResourceExhausted) and error.retry_after is not None:
+        delay = Duration()
+        delay.FromTimedelta(timedelta(seconds=error.retry_after))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     message = str(error)[:MAX_MESSAGE]
-    status = status_pb2.Status(code=code_of(error), message=message, details=_details(error))
+    status = status_pb2.Status(code=code_of(error), message=message, details=map(_packed, details))
     context.abort_with_status(rpc_status.to_status(status))
 
 
-def _details(error: errors.MienError) -> list[any_pb2.Any]:
-    """`google.rpc.ErrorInfo`, and `google.rpc.RetryInfo` for what may be sent again as it is."""
-    info = any_pb2.Any()
-    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
-    if not isinstance(error, errors.ResourceExhausted):
-        return [info]
-    retry = error_details_pb2.RetryInfo()
-    retry.retry_delay.FromTimedelta(timedelta(seconds=error.retry_seconds))
-    again = any_pb2.Any()
-    again.Pack(retry)
-    return [info, again]
+def _packed(detail: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed
 
 
 def code_of(error: errors.MienError) -> "code_pb2.Code.ValueType":

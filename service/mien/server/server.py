@@ -20,21 +20,22 @@ from mien.server.batch_size import measure
 from mien.server.batching import Batcher, Limits
 from mien.server.calls import CallInterceptor
 from mien.server.doorway import Doorway
+from mien.server.enroller import Enroller
+from mien.server.explanations import Explanations
 from mien.server.guard import Guard
 from mien.server.interceptors import ErrorInterceptor
 from mien.server.keyring import Keyring
 from mien.server.metrics import Metrics, MetricsPort
 from mien.server.observing import Observer
+from mien.server.probes import Probes
 from mien.server.rates import Rates
 from mien.server.readiness import Readiness
-from mien.server.servicers import (
-    EmbeddingServicer,
-    GalleryServicer,
-    MatchServicer,
-    ModelServicer,
-    Probes,
-)
+from mien.server.servicers.embedding import EmbeddingServicer
+from mien.server.servicers.gallery import GalleryServicer
+from mien.server.servicers.match import MatchServicer
+from mien.server.servicers.model import ModelServicer
 from mien.server.settings import Settings
+from mien.server.streams import MAX_STREAMS, Streams
 from mien.server.threads import arrange
 from mien.server.tls import credentials
 from mien.server.upkeep import Upkeep
@@ -48,7 +49,7 @@ from mien.vision.images import Limits as PictureLimits
 from mien.wire import MAX_MESSAGE_BYTES
 
 SPARE_THREADS = 8
-"""Beside those of the calls that are answered: for health, and for saying that all are busy."""
+"""Beside those of the calls and streams that are answered: for health, and for saying that all are busy."""
 HARD_LIMIT = 4
 """Times `calls`, gRPC itself refuses, without details; until then we do, and say when to retry."""
 STOP_SECONDS = 2.0
@@ -131,8 +132,9 @@ class Server:
             undo.callback(audit.close)
         keyring = Keyring(settings.keys) if settings.keys else None
         rates = Rates(settings.calls_per_second, settings.calls_burst)
+        threads = settings.calls + MAX_STREAMS + SPARE_THREADS
         server = grpc.server(
-            ThreadPoolExecutor(settings.calls + SPARE_THREADS, thread_name_prefix="mien"),
+            ThreadPoolExecutor(threads, thread_name_prefix="mien"),
             handlers=[self._doorway],
             interceptors=[
                 Observer(self._metrics),
@@ -162,19 +164,23 @@ class Server:
             ) from None
 
     def _add_services(self, settings: Settings) -> None:
-        pipeline, galleries, server = self.pipeline, self._galleries, self._doorway
-        probes = Probes(pipeline, galleries)
+        bundle, galleries, server = self.pipeline.bundle, self._galleries, self._doorway
+        fmr, fpir = (
+            TargetFMR(settings.default_target_fmr),
+            TargetFPIR(settings.default_target_fpir),
+        )
+        probes, streams = Probes(self.pipeline, galleries), Streams()
+        explanations = Explanations(bundle, galleries)
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(
-            EmbeddingServicer(pipeline, probes, TargetFMR(settings.default_target_fmr)), server
+            EmbeddingServicer(probes, explanations, streams, fmr), server
         )
         match_pb2_grpc.add_MatchServiceServicer_to_server(
-            MatchServicer(pipeline, probes, galleries, TargetFPIR(settings.default_target_fpir)),
-            server,
+            MatchServicer(probes, galleries, explanations, streams, fpir), server
         )
         gallery_pb2_grpc.add_GalleryServiceServicer_to_server(
-            GalleryServicer(pipeline, galleries), server
+            GalleryServicer(bundle, galleries, Enroller(probes, galleries, fmr), streams), server
         )
-        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(pipeline), server)
+        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(bundle), server)
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:
