@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -74,8 +75,10 @@ def run(settings: "Settings") -> None:
     """Serve until a signal says to stop."""
     # The core would print its own account of a port in use beside ours; set it to see more.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from mien.server.logs import log_to
     from mien.server.server import Server
 
+    log_to(sys.stderr, settings.log_level)
     warnings.filterwarnings("ignore", module="PIL")  # of odd pictures, one line each, for ever
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor
 
 from mien.errors import PermissionDenied
 from mien.server.keys import Key, Role
@@ -86,7 +86,7 @@ def check_role(key: Key, method: str) -> None:
 
 
 def check_scope(key: Key, galleries: frozenset[str]) -> None:
-    """Raises PermissionDenied for a gallery that the key is not for, whether there is one or not."""
+    """Raises PermissionDenied for a gallery that the key is not for, be there one or not."""
     if key.galleries is not None and (others := sorted(galleries - key.galleries)):
         raise PermissionDenied(f"this key is not for gallery {others[0][:140]!r}")
 
@@ -113,7 +113,7 @@ def _readers(kind: Descriptor) -> list[tuple[str, Callable[[Any], Iterator[str]]
     for field in kind.fields:
         if field.name == "gallery_id":
             readers.append((field.name, _text))
-        elif field.type == FieldDescriptor.TYPE_MESSAGE and _names_any(field.message_type):
+        elif field.message_type is not None and _names_any(field.message_type):
             readers.append((field.name, _each if field.is_repeated else _found))
     return readers
 
@@ -125,7 +125,7 @@ def _names_any(kind: Descriptor, above: frozenset[str] = frozenset()) -> bool:
     return any(
         field.name == "gallery_id"
         or (
-            field.type == FieldDescriptor.TYPE_MESSAGE
+            field.message_type is not None
             and _names_any(field.message_type, above | {kind.full_name})
         )
         for field in kind.fields

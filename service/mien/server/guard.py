@@ -187,7 +187,6 @@ class _Entry:
 
 def _name_of(call: Call, context: grpc.ServicerContext) -> str:
     """Of a caller without a key: by its certificate, or its address."""
-    names = context.peer_identities()
-    if names:
-        return f"certificate:{names[0].decode(errors='replace')}"
+    for name in context.peer_identities() or ():
+        return f"certificate:{name.decode(errors='replace')}"
     return f"peer:{call.peer}"

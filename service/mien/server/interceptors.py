@@ -35,6 +35,7 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
 """The branches of the tree in `mien.errors`; the only place where they meet gRPC."""
 
 Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Any]
+Make: TypeAlias = "Callable[..., grpc.RpcMethodHandler[Any, Any]]"
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         return make(guarded, handler.request_deserializer, handler.response_serializer)
 
 
-def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Callable[..., Any]]:
+def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Make]:
     """The attribute that has the handler's behaviour, and what makes such a handler."""
     return {
         (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),

@@ -1,9 +1,9 @@
 """API keys: what is handed out once, and what is kept of it.
 
-A key is `mien_<id>_<secret>`: an id that may be told to anybody, and 32 random bytes. The file keeps
-their SHA-256, no slow hash: that is for passwords, which people choose and others can guess. Nobody
-guesses 256 random bits, however fast he may try (NIST SP 800-63B, 5.1.2.2, asks for no more than a
-hash of look-up secrets of 112 bits and above), and each call would pay for the slowness.
+A key is `mien_<id>_<secret>`: an id that may be told to anybody, and 32 random bytes. The file
+keeps their SHA-256, no slow hash: that is for passwords, which people choose and others can guess.
+Nobody guesses 256 random bits, however fast he may try (NIST SP 800-63B, 5.1.2.2, asks for no more
+than a hash of look-up secrets of 112 bits and above), and each call would pay for the slowness.
 """
 
 import base64
@@ -31,7 +31,7 @@ MODE = 0o600
 
 
 class Role(StrEnum):
-    """What a key allows for; none includes another. `mien.server.access` says which call needs which."""
+    """What a key allows for; none includes another. `mien.server.access` says what a call needs."""
 
     VERIFY = "verify"
     ENROLL = "enroll"
@@ -79,7 +79,7 @@ def accepted(keys: dict[str, Key], text: str, now: datetime) -> Key | None:
 
 
 def read(path: Path) -> dict[str, Key]:
-    """The keys by id. Raises KeysInvalid if the file is missing, damaged, or others may write it."""
+    """The keys by id. Raises KeysInvalid: a file is missing, damaged, or others may write it."""
     try:
         if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise KeysInvalid(
@@ -130,7 +130,7 @@ def revoke(path: Path, id_: str) -> Key:
     """Forget a key. Raises KeyNotFound and KeysInvalid."""
     with _changing(path) as keys:
         if id_ not in keys:
-            raise KeyNotFound(f"{path} has no key {id_!r}; `mien keys list` shows those that it has")
+            raise KeyNotFound(f"{path} has no key {id_!r}; `mien keys list` shows what it has")
         return keys.pop(id_)
 
 

@@ -15,7 +15,7 @@ def asked(request: Any) -> dict[str, Any]:
     return {"asked": {policy: getattr(request.decision, policy)}} if policy else {}
 
 
-def outcome_of(response: Any) -> Outcome:
+def outcome_of(response: Any) -> Outcome:  # noqa: PLR0911 - a line for each kind
     """Of an answer, or of one message of a stream of them."""
     match response:
         case embedding_pb2.VerifyResponse():

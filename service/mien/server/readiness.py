@@ -27,6 +27,6 @@ class Readiness(health.HealthServicer):
     def draining(self) -> None:
         self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
 
-    def _tell(self, status: "health_pb2.HealthCheckResponse.ServingStatus.ValueType") -> None:
+    def _tell(self, status: int) -> None:
         for service in self._services:
             self.set(service, status)

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Self
+from typing import Any, Self
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
@@ -49,7 +49,7 @@ from mien.vision.images import Limits as PictureLimits
 from mien.wire import MAX_MESSAGE_BYTES
 
 SPARE_THREADS = 8
-"""Beside those of the calls and streams that are answered: for health, and for saying that all are busy."""
+"""Beside those of calls and streams: for health, and for saying that all are busy."""
 HARD_LIMIT = 4
 """Times `calls`, gRPC itself refuses, without details; until then we do, and say when to retry."""
 STOP_SECONDS = 2.0
@@ -164,7 +164,8 @@ class Server:
             ) from None
 
     def _add_services(self, settings: Settings) -> None:
-        bundle, galleries, server = self.pipeline.bundle, self._galleries, self._doorway
+        bundle, galleries = self.pipeline.bundle, self._galleries
+        server: Any = self._doorway
         fmr, fpir = (
             TargetFMR(settings.default_target_fmr),
             TargetFPIR(settings.default_target_fpir),

@@ -1,6 +1,5 @@
 """What a server is told at its start."""
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -9,8 +8,7 @@ from pydantic import ConfigDict
 
 from mien.errors import SettingsInvalid
 from mien.vision.images import DEFAULT_LIMITS
-from mien.wire import MAX_MESSAGE_BYTES
-
+from mien.wire import MAX_MESSAGE_BYTES, is_loopback
 
 AT_LEAST_ONE = (
     "calls",
@@ -98,7 +96,7 @@ class Settings:
     def __post_init__(self) -> None:
         self._check_ranges()
         self._check_tls()
-        if not self.insecure and not _is_loopback(self.host):
+        if not self.insecure and not is_loopback(self.host):
             self._check_exposed()
 
     def _check_ranges(self) -> None:
@@ -158,10 +156,3 @@ def parse_address(address: str) -> tuple[str, int]:
 
 def _join(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

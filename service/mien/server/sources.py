@@ -79,7 +79,8 @@ def load(
         said |= _read_file(config)
     said |= _read_environment(environment or {})
     said |= _read_flags(flags or {})
-    values, origins = {"bundle": Path()}, {"bundle": UNSET}
+    values: dict[str, Any] = {"bundle": Path()}
+    origins = {"bundle": UNSET}
     for key, each in said.items():
         for name, value in _typed(key, each).items():
             values[name], origins[name] = value, each.origin
@@ -133,9 +134,7 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, _Said]:
 
 def _read_flags(flags: Mapping[str, Any]) -> dict[str, _Said]:
     _refuse_unknown(flags, keys(), lambda key: f"{flag(key)} is no flag")
-    return {
-        key: _Said(flag(key), str(value)) for key, value in flags.items() if value is not None
-    }
+    return {key: _Said(flag(key), str(value)) for key, value in flags.items() if value is not None}
 
 
 def flag(key: str) -> str:
@@ -143,8 +142,7 @@ def flag(key: str) -> str:
     return "BUNDLE" if key == "bundle" else "--" + key.replace("_", "-")
 
 
-def _refuse_unknown(given: Iterable[str], known: list[str], sentence: Callable[[str], str]
-) -> None:
+def _refuse_unknown(given: Iterable[str], known: list[str], sentence: Callable[[str], str]) -> None:
     for name in given:
         if name not in known:
             raise SettingsInvalid(f"{sentence(name)}{suggestion(name, known)}")
