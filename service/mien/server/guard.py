@@ -7,6 +7,7 @@ they are read: each may name another gallery.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import grpc
@@ -52,10 +53,8 @@ class Guard(grpc.ServerInterceptor):
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             call = call_of(context)
             with self._record(call, access) as record:
-                entry = self._admit(call, context)
+                entry = self._admit(call, context, once=True)
                 response = behaviour(entry.checked(request, streaming, record), context)
-                if entry.refusal:
-                    raise entry.refusal
                 record.say(outcome_of(response))
                 return response
 
@@ -65,7 +64,7 @@ class Guard(grpc.ServerInterceptor):
         def answers(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             call = call_of(context)
             with self._record(call, access) as record:
-                entry = self._admit(call, context)
+                entry = self._admit(call, context, once=False)
                 for response in behaviour(entry.checked(request, streaming, record), context):
                     record.say(outcome_of(response), isinstance(response, _DECISIONS))
                     yield entry.discreet(response)
@@ -74,7 +73,7 @@ class Guard(grpc.ServerInterceptor):
 
         return answers
 
-    def _admit(self, call: Call, context: grpc.ServicerContext) -> "_Entry":
+    def _admit(self, call: Call, context: grpc.ServicerContext, once: bool) -> "_Entry":
         """Raises Unauthenticated, PermissionDenied and RateLimited."""
         key = self._keyring.key_of(metadata(context, "authorization")) if self._keyring else None
         call.who = f"key:{key.id}" if key else _name_of(call, context)
@@ -82,7 +81,7 @@ class Guard(grpc.ServerInterceptor):
             call.scope = key.galleries
             check_role(key, call.method)
         self._rates.take(call.who)
-        return _Entry(call, key, self._rates, context.is_active)
+        return _Entry(call, key, self._rates, context.is_active, once)
 
     @contextmanager
     def _record(self, call: Call, access: Access) -> Iterator["_Record"]:
@@ -142,18 +141,23 @@ class _Entry:
     """What a caller who was let in may go on to do."""
 
     def __init__(
-        self, call: Call, key: Key | None, rates: Rates, is_active: Callable[[], bool]
+        self, call: Call, key: Key | None, rates: Rates, is_active: Callable[[], bool], once: bool
     ) -> None:
         self._call, self._key, self._rates, self._is_active = call, key, rates, is_active
+        self._answers_once = once
         self.refusal: errors.MienError | None = None
 
     def checked(self, request: Any, streaming: bool, record: _Record) -> Any:
         """The request, or the stream of requests. Raises PermissionDenied."""
-        if streaming:
-            return self._each(request)
-        record.asked(request)
-        self._check(request)
-        return request
+        if not streaming:
+            record.asked(request)
+            self._check(request)
+            return request
+        first = next(request, None)
+        if first is None:
+            return iter(())
+        self._check(first)
+        return chain((first,), self._rest(request))
 
     def discreet(self, response: Any) -> Any:
         """Without names of galleries that the caller may not know of."""
@@ -169,18 +173,20 @@ class _Entry:
         if self._key:
             check_scope(self._key, named)
 
-    def _each(self, requests: Iterator[Any]) -> Iterator[Any]:
-        """Ends early at what is refused, for `refusal` to be raised when answers have been given.
+    def _rest(self, requests: Iterator[Any]) -> Iterator[Any]:
+        """What follows the first, which was paid for with the call.
 
-        The first message was paid for with the call.
+        A stream of answers ends early at what is refused, for `refusal` to be raised when answers
+        have been given. A single answer must not be made of a part: it is raised at once.
         """
-        for number, request in enumerate(requests):
-            if number:
-                self._rates.wait(self._call.who, self._is_active)
+        for request in requests:
+            self._rates.wait(self._call.who, self._is_active)
             try:
                 self._check(request)
             except errors.MienError as error:
                 self.refusal = error
+                if self._answers_once:
+                    raise
                 return
             yield request
 
