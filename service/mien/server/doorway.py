@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.empty_pb2 import Empty
 
 from mien.errors import ServerUnavailable
 
@@ -37,10 +38,16 @@ class Doorway(grpc.GenericRpcHandler):
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
         if not self._open:
             ours = handler_call_details.method.startswith("/mien.v1.")
-            return grpc.unary_unary_rpc_method_handler(_refuse) if ours else None
+            return _REFUSED if ours else None
         found = (each.service(handler_call_details) for each in list(self._handlers))
         return next((handler for handler in found if handler is not None), None)
 
 
 def _refuse(_request: Any, _context: grpc.ServicerContext) -> NoReturn:
     raise ServerUnavailable("the server is loading its model and galleries; ask again in a moment")
+
+
+_REFUSED: "grpc.RpcMethodHandler[Any, Any]" = grpc.unary_unary_rpc_method_handler(
+    _refuse, Empty.FromString, Empty.SerializeToString
+)
+"""Of whatever kind the call is: the first message, of which nothing is looked at, is refused."""
