@@ -44,7 +44,7 @@ def test_only_its_owner_reads_the_file_and_others_may_not_write_it(file: Path) -
         os.umask(old)
     assert file.stat().st_mode & 0o777 == 0o600
     file.chmod(0o660)
-    with pytest.raises(KeysInvalid, match="written by others.*chmod 600"):
+    with pytest.raises(KeysInvalid, match=r"written by others.*chmod 600"):
         read(file)
 
 

@@ -86,7 +86,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_variable_that_looks_like_a_setting_is_refused_with_the_nearest() -> None:
-    with pytest.raises(SettingsInvalid, match="MIEN_THREAD .* did you mean 'MIEN_THREADS'"):
+    with pytest.raises(SettingsInvalid, match=r"MIEN_THREAD .* did you mean 'MIEN_THREADS'"):
         load(environment={"MIEN_THREAD": "2"})
     with pytest.raises(SettingsInvalid, match=r"queue is 'many' \(MIEN_QUEUE\)"):
         load(environment={"MIEN_QUEUE": "many"})

@@ -236,7 +236,7 @@ class TestCredentials:
     def test_a_key_goes_unencrypted_to_this_machine_only(self) -> None:
         for address in ("127.0.0.1:1", "localhost:1", "[::1]:1"):
             Client(address, api_key="k").close()
-        with pytest.raises(SettingsInvalid, match="would go to example.org unencrypted"):
+        with pytest.raises(SettingsInvalid, match=r"would go to example\.org unencrypted"):
             Client("example.org:1", api_key="k")
         Client("example.org:1", api_key="k", tls=True).close()
         Client("example.org:1", api_key="k", insecure=True).close()
