@@ -27,8 +27,8 @@ format: $(VENV)/dev  ## put the code in the project's style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/dev  ## run every file of benchmarks/, one after the other
-	set -e; for file in $(filter-out %/machine.py,$(wildcard benchmarks/*.py)); do echo "$$file"; $(BIN)/python $$file; done
+bench: $(VENV)/bench  ## run every benchmark of benchmarks/, one after the other
+	set -e; for file in $$(grep -l '^    python benchmarks/' benchmarks/*.py); do echo "$$file"; $(BIN)/python $$file; done
 
 proto: $(VENV)/dev  ## generate service/mien/v1 from proto/mien/v1
 	$(BIN)/python proto/generate.py
@@ -43,7 +43,7 @@ $(VENV)/made:
 	$(PYTHON) -m venv --clear $(VENV)
 	touch $@
 
-$(VENV)/demo $(VENV)/dev: $(VENV)/%: $(VENV)/made pyproject.toml constraints.txt
+$(VENV)/demo $(VENV)/dev $(VENV)/bench: $(VENV)/%: $(VENV)/made pyproject.toml constraints.txt
 	@echo "installing into $(VENV); torch is large, so the first time takes minutes"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@

@@ -1,9 +1,7 @@
-"""A bundle to time: the network that the built-in models have, with fresh weights, and pictures."""
+"""A bundle to time: a network as the built-in models have, with fresh weights."""
 
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
 
 from mien.model.bundle import Bundle
@@ -21,11 +19,9 @@ RECIPE = (
     'network={kind="residual", channels=[32, 64, 128, 256], blocks=[1, 2, 2, 1]}',
 )
 """A residual network of 250 crops a second on two cores."""
-PICTURE_SIDE, COARSE, NOISE = 112, 8, 6.0
-"""Of the JPEG pictures: smooth patterns with some noise weigh as much as aligned faces do."""
 
 
-def bundle(folder: Path) -> Bundle:
+def bundle(folder: str) -> Bundle:
     """Seal the network into a new folder."""
     torch.manual_seed(1)
     recipe = load_recipe("center", list(RECIPE))
@@ -38,21 +34,5 @@ def bundle(folder: Path) -> Bundle:
             network=to_onnx(build(recipe), recipe.crop),
             card="# untrained\n",
         ),
-        folder,
+        Path(folder),
     )
-
-
-def jpegs(count: int, seed: int = 0) -> list[bytes]:
-    """Pictures as a caller sends them, all different."""
-    dice = np.random.default_rng(seed)
-    return [_jpeg(dice) for _ in range(count)]
-
-
-def _jpeg(dice: np.random.Generator) -> bytes:
-    coarse = dice.uniform(0, 255, (COARSE, COARSE, 3)).astype(np.float32)
-    size = (PICTURE_SIDE, PICTURE_SIDE)
-    smooth = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
-    noisy = np.clip(smooth + dice.normal(0, NOISE, smooth.shape), 0, 255).astype(np.uint8)
-    done, content = cv2.imencode(".jpg", noisy)
-    assert done
-    return bytes(content.tobytes())

@@ -5,6 +5,7 @@ same thread. Without a caller, in commands and tests, nobody's patience ends.
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,9 +24,9 @@ class Deadline:
     gone: Callable[[], bool] = lambda: False
     """Whether the caller has hung up before. For any thread."""
 
-    def remaining(self) -> float | None:
-        """Seconds, 0 if there are none; None if the caller waits for ever."""
-        return None if math.isinf(self.at) else max(0.0, self.at - time.monotonic())
+    def remaining(self) -> float:
+        """Seconds to wait, 0 if there are none; at most what a lock can wait."""
+        return min(max(0.0, self.at - time.monotonic()), threading.TIMEOUT_MAX)
 
     def over(self) -> bool:
         """Whether nobody waits any more."""

@@ -18,6 +18,7 @@ MienError
 │   ├── LearningStopped         a run of mien-train that would come to nothing
 │   ├── DataDirectoryLocked
 │   ├── StoreInvalid            the galleries' database is damaged or of a newer schema
+│   ├── SnapshotInvalid         a file to be restored is damaged, or no snapshot
 │   ├── StorageFull
 │   ├── AddressInUse
 │   ├── KeysInvalid             the file of API keys is damaged, or open to others
@@ -126,6 +127,10 @@ class DataDirectoryLocked(FailedPrecondition):
 
 class StoreInvalid(FailedPrecondition):
     reason = "STORE_INVALID"
+
+
+class SnapshotInvalid(FailedPrecondition):
+    reason = "SNAPSHOT_INVALID"
 
 
 class StorageFull(FailedPrecondition):

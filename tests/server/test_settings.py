@@ -32,3 +32,16 @@ def test_an_address_is_host_and_port() -> None:
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(SettingsInvalid, match="is no HOST:PORT"):
         parse_address(address)
+
+
+@pytest.mark.parametrize("name", ["calls", "queue"])
+def test_a_server_that_would_answer_nobody_is_refused(name: str) -> None:
+    with pytest.raises(SettingsInvalid, match=f"{name} is 0; give 1 or more"):
+        Settings(Path("bundle"), Path("data"), **{name: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["threads", "batch", "max_wait_ms", "drain_seconds"])
+@pytest.mark.parametrize("value", [-1, float("nan")])
+def test_less_than_nothing_is_refused(name: str, value: float) -> None:
+    with pytest.raises(SettingsInvalid, match=f"{name} is .*; give 0 or more"):
+        Settings(Path("bundle"), Path("data"), **{name: value})  # type: ignore[arg-type]

@@ -26,8 +26,11 @@ class Attempts:
 
     safe: bool
     deadline: float | None
-    _started: float = field(default_factory=time.monotonic)
-    _made: int = 0
+    _started: float = field(init=False)
+    _made: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._started = time.monotonic()
 
     @property
     def left(self) -> float | None:

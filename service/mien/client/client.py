@@ -142,6 +142,11 @@ class Client:
                     raise sending.failure from None
                 self._wait(attempts, error)
 
+    @property
+    def channel(self) -> grpc.Channel:
+        """For services that have a module of their own."""
+        return self._channel
+
     def close(self) -> None:
         self._channel.close()
 

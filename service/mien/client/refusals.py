@@ -26,7 +26,8 @@ def translated(error: grpc.RpcError, address: str) -> errors.MienError:
         return errors.DeadlineExceeded(
             f"no answer from {address} in time ({message}); give the call a longer deadline"
         )
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+        # Cancelled: a server that stops let go of the call. We ourselves never cancel one.
         return errors.ServerUnavailable(
             f"no answer from {address} ({message}); is `mien serve` running there?"
         )

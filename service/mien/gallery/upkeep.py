@@ -4,7 +4,8 @@ from datetime import datetime
 from pathlib import Path
 
 from mien.errors import GalleryNotFound, ModelMismatch
-from mien.gallery import backup
+from mien.gallery import backup, everybody
+from mien.gallery.everybody import Everybody
 from mien.gallery.ids import check_id
 from mien.gallery.people import People
 from mien.gallery.records import Check, Expired, GalleryInfo, Stamp
@@ -37,6 +38,12 @@ class Upkeep(People):
         """Count what is in the store, and list what is wrong with it; changes wait meanwhile."""
         return self._store.check()
 
+    def everybody(self, gallery_id: str) -> Everybody:
+        """Every sample of a gallery as of one revision; changes wait while it is read."""
+        check_id("gallery", gallery_id)
+        with self._change:
+            return everybody.read(self._store, gallery_id)
+
     def snapshot(self, gallery_id: str, target: Path) -> Stamp:
         """Write a gallery to a new file, consistent while changes go on.
 
@@ -53,7 +60,7 @@ class Upkeep(People):
 
         Who was deleted after it was taken is enrolled again.
 
-        Raises StoreInvalid (no snapshot, or damaged), GalleryExists (not empty) and ModelMismatch
+        Raises SnapshotInvalid (none, or damaged), GalleryExists (not empty) and ModelMismatch
         (not of the gallery's model, or not of the one that is given).
         """
         snapshot = backup.read(source)

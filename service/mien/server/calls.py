@@ -19,7 +19,7 @@ _OURS = "/mien.v1."
 
 
 def deadline_of(context: grpc.ServicerContext) -> Deadline:
-    """Of a call, from its metadata and its connection."""
+    """Of a call, from its metadata and its connection; gRPC says 2⁶³ seconds if there is none."""
     remaining = context.time_remaining()
     at = math.inf if remaining is None else time.monotonic() + remaining
     return Deadline(at, lambda: not context.is_active())

@@ -1,11 +1,14 @@
 """EnrollBatch: samples as they come, many of them in one transaction."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+
+import grpc
 
 from mien.errors import InvalidRequest, MienError
-from mien.gallery.ids import check_id
+from mien.server.calls import deadline_of
 from mien.server.enroller import Enroller, Outcome, Wanted
-from mien.server.streams import Arrivals, Streams, refusal
+from mien.server.streams import Streams, patiently, refusal
 from mien.v1 import gallery_pb2
 
 GROUP = 128
@@ -26,27 +29,19 @@ class EnrolStream:
         self._streams = streams
 
     def answers(
-        self, requests: Iterator[gallery_pb2.EnrollBatchRequest]
+        self, requests: Iterator[gallery_pb2.EnrollBatchRequest], context: grpc.ServicerContext
     ) -> Iterator[gallery_pb2.EnrollBatchResponse]:
         """Raises TooManyStreams, InvalidRequest (`seq`), and what is wrong with the gallery."""
         with self._streams.arrivals(requests) as arrivals:
-            order = _Order()
+            order, waiting = _Order(self._enroller), deadline_of(context)
             while group := arrivals.take(GROUP):
-                yield from self._answer(order.gallery_of(group), order.checked(group), arrivals)
+                gallery_id, sound = order.gallery_of(group), order.checked(group)
+                items = [request.item for request in sound]
+                outcomes = patiently(partial(self._outcomes, gallery_id, items), waiting)
+                for request, outcome in zip(sound, outcomes, strict=True):
+                    yield _response(request, outcome, durable=sound[-1].seq)
+                    arrivals.answered(request)
                 order.raise_break()
-
-    def _answer(
-        self,
-        gallery_id: str,
-        group: Sequence[gallery_pb2.EnrollBatchRequest],
-        arrivals: Arrivals[gallery_pb2.EnrollBatchRequest],
-    ) -> Iterator[gallery_pb2.EnrollBatchResponse]:
-        outcomes = self._outcomes(gallery_id, [request.item for request in group])
-        for request, outcome in zip(group, outcomes, strict=True):
-            yield gallery_pb2.EnrollBatchResponse(
-                seq=request.seq, response=_written(outcome), durable_through_seq=group[-1].seq
-            )
-            arrivals.answered(request)
 
     def _outcomes(
         self, gallery_id: str, items: Sequence[gallery_pb2.EnrollSampleRequest]
@@ -66,15 +61,16 @@ class EnrolStream:
 class _Order:
     """A stream's gallery, and that its `seq` grows by one."""
 
-    def __init__(self) -> None:
+    def __init__(self, enroller: Enroller) -> None:
+        self._enroller = enroller
         self._gallery_id: str | None = None
         self._next: int | None = None
         self._break: InvalidRequest | None = None
 
     def gallery_of(self, group: Sequence[gallery_pb2.EnrollBatchRequest]) -> str:
-        """That of the first item. Raises InvalidId."""
+        """That of the first item. Raises GalleryNotFound, InvalidId and ModelMismatch."""
         if self._gallery_id is None:
-            check_id("gallery", group[0].item.gallery_id)
+            self._enroller.check(group[0].item.gallery_id)
             self._gallery_id = group[0].item.gallery_id
         return self._gallery_id
 
@@ -104,7 +100,11 @@ def _elsewhere(item: gallery_pb2.EnrollSampleRequest, gallery_id: str) -> Invali
     )
 
 
-def _written(outcome: Outcome) -> gallery_pb2.EnrollSampleResponse:
+def _response(
+    request: gallery_pb2.EnrollBatchRequest, outcome: Outcome, durable: int
+) -> gallery_pb2.EnrollBatchResponse:
     if isinstance(outcome, MienError):
-        return gallery_pb2.EnrollSampleResponse(rejected=refusal(outcome))
-    return outcome
+        outcome = gallery_pb2.EnrollSampleResponse(rejected=refusal(outcome))
+    return gallery_pb2.EnrollBatchResponse(
+        seq=request.seq, response=outcome, durable_through_seq=durable
+    )

@@ -54,6 +54,10 @@ class Enroller:
         self._neighbours = Neighbours(bundle, galleries)
         self._turn = threading.Lock()
 
+    def check(self, gallery_id: str) -> None:
+        """Raise GalleryNotFound, InvalidId or ModelMismatch unless samples may come in."""
+        self._galleries.enroll_each(gallery_id, [], self._bundle.manifest.fingerprint)
+
     def read(self, requests: Sequence[gallery_pb2.EnrollSampleRequest]) -> list[Wanted | MienError]:
         """What each asks for, or what is wrong with it; the pictures are embedded together."""
         watches = [self._checked(request) for request in requests]

@@ -59,7 +59,10 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         kind, make = kind_of(handler)
         behaviour, method = getattr(handler, kind), handler_call_details.method
         guarded = (_stream if handler.response_streaming else _single)(behaviour, method)
-        return make(guarded, handler.request_deserializer, handler.response_serializer)
+        made: grpc.RpcMethodHandler[Any, Any] = make(
+            guarded, handler.request_deserializer, handler.response_serializer
+        )
+        return made
 
 
 def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Make]:
@@ -103,7 +106,7 @@ def _aborting(context: grpc.ServicerContext, method: str) -> Iterator[None]:
         # A stream of requests ends so when its caller has gone: there is nobody to answer.
         if context.is_active():
             _fail(context, method)
-        raise
+        context.abort(grpc.StatusCode.CANCELLED, "the caller has gone")
     except Exception:
         _fail(context, method)
 

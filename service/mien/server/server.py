@@ -25,6 +25,7 @@ from mien.server.explanations import Explanations
 from mien.server.guard import Guard
 from mien.server.interceptors import ErrorInterceptor
 from mien.server.keyring import Keyring
+from mien.server.maintenance import MaintenanceServicer
 from mien.server.metrics import Metrics, MetricsPort
 from mien.server.observing import Observer
 from mien.server.probes import Probes
@@ -35,23 +36,24 @@ from mien.server.servicers.gallery import GalleryServicer
 from mien.server.servicers.match import MatchServicer
 from mien.server.servicers.model import ModelServicer
 from mien.server.settings import Settings
-from mien.server.streams import MAX_STREAMS, Streams
+from mien.server.streams import Streams
 from mien.server.threads import arrange
 from mien.server.tls import credentials
 from mien.server.upkeep import Upkeep
 from mien.v1 import (
     embedding_pb2_grpc,
     gallery_pb2_grpc,
+    maintenance_pb2_grpc,
     match_pb2_grpc,
     model_pb2_grpc,
 )
 from mien.vision.images import Limits as PictureLimits
 from mien.wire import MAX_MESSAGE_BYTES
 
-SPARE_THREADS = 8
-"""Beside those of calls and streams: for health, and for saying that all are busy."""
-HARD_LIMIT = 4
-"""Times `calls`, gRPC itself refuses, without details; until then we do, and say when to retry."""
+CALLS_IN_ALL = 4
+"""Times `calls`: so many may be open, with those that are refused and those that are still being
+sent. Each has a thread, so that none waits for another; gRPC refuses more, without details.
+"""
 STOP_SECONDS = 2.0
 """For batches that run while callers are cut off."""
 
@@ -65,6 +67,7 @@ SERVICES = (
     "mien.v1.MatchService",
     "mien.v1.GalleryService",
     "mien.v1.ModelService",
+    "mien.v1.MaintenanceService",
 )
 
 
@@ -106,6 +109,7 @@ class Server:
         undo.callback(self.batcher.close, STOP_SECONDS)
         pictures = PictureLimits(settings.max_image_bytes, settings.max_image_pixels)
         self.pipeline = Pipeline(loaded, limits=pictures, engine=self.batcher)
+        self.streams = Streams()
         self._galleries = Galleries(settings.data)
         undo.callback(self._galleries.close)
         upkeep = Upkeep(self._galleries, settings.expire_seconds)
@@ -132,9 +136,9 @@ class Server:
             undo.callback(audit.close)
         keyring = Keyring(settings.keys) if settings.keys else None
         rates = Rates(settings.calls_per_second, settings.calls_burst)
-        threads = settings.calls + MAX_STREAMS + SPARE_THREADS
+        most = CALLS_IN_ALL * settings.calls
         server = grpc.server(
-            ThreadPoolExecutor(threads, thread_name_prefix="mien"),
+            ThreadPoolExecutor(most, thread_name_prefix="mien"),
             handlers=[self._doorway],
             interceptors=[
                 Observer(self._metrics),
@@ -143,7 +147,7 @@ class Server:
                 CallInterceptor(settings.calls),
             ],
             options=_options(settings),
-            maximum_concurrent_rpcs=HARD_LIMIT * settings.calls,
+            maximum_concurrent_rpcs=most,
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._readiness, server)
         if settings.reflection:
@@ -170,16 +174,20 @@ class Server:
             TargetFMR(settings.default_target_fmr),
             TargetFPIR(settings.default_target_fpir),
         )
-        probes, streams = Probes(self.pipeline, galleries), Streams()
+        probes, streams = Probes(self.pipeline, galleries), self.streams
         explanations = Explanations(bundle, galleries)
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(
             EmbeddingServicer(probes, explanations, streams, fmr), server
         )
         match_pb2_grpc.add_MatchServiceServicer_to_server(
-            MatchServicer(probes, galleries, explanations, streams, fpir), server
+            MatchServicer(probes, galleries, explanations, streams, fpir, default_fmr=fmr), server
         )
         gallery_pb2_grpc.add_GalleryServiceServicer_to_server(
             GalleryServicer(bundle, galleries, Enroller(probes, galleries, fmr), streams), server
+        )
+        maintenance_pb2_grpc.add_MaintenanceServiceServicer_to_server(
+            MaintenanceServicer(galleries, settings.data, bundle.manifest.fingerprint, streams),
+            server,
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(bundle), server)
 

@@ -2,16 +2,29 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 import grpc
 
-from mien.errors import Internal, MienError, TooManyStreams
+from mien import deadline
+from mien.deadline import Deadline
+from mien.errors import (
+    CallerGone,
+    DeadlineExceeded,
+    Internal,
+    MienError,
+    ResourceExhausted,
+    ServerUnavailable,
+    TooManyStreams,
+)
 from mien.server import messages
+from mien.server.calls import deadline_of
 from mien.v1 import embedding_pb2
 
 WINDOW = 256
@@ -108,7 +121,7 @@ class Streams:
         self._free = threading.BoundedSemaphore(most)
 
     @contextmanager
-    def arrivals(self, requests: Iterator[Request]) -> Iterator[Arrivals[Request]]:
+    def place(self) -> Iterator[None]:
         """One more stream. Raises TooManyStreams."""
         if not self._free.acquire(blocking=False):
             raise TooManyStreams(
@@ -116,38 +129,63 @@ class Streams:
                 "try again when one has ended"
             )
         try:
+            yield
+        finally:
+            self._free.release()
+
+    @contextmanager
+    def arrivals(self, requests: Iterator[Request]) -> Iterator[Arrivals[Request]]:
+        """One more stream of requests. Raises TooManyStreams."""
+        with self.place():
             arrivals = Arrivals(requests)
             try:
                 yield arrivals
             finally:
                 arrivals.close()
-        finally:
-            self._free.release()
 
     def as_ready(
         self,
         requests: Iterator[Request],
+        context: grpc.ServicerContext,
         answer: Callable[[Request], Reply],
         refuse: Callable[[Request, embedding_pb2.Rejection], Reply],
     ) -> Iterator[Reply]:
         """Each request's reply, as it is ready; what is wrong with one does not end the others."""
+        waiting, ready = deadline_of(context), SimpleQueue[tuple[Request, Reply] | Ending]()
 
         def work() -> None:
-            while taken := arrivals.take():
-                ready.put((taken[0], _answered(taken[0], answer, refuse)))
-            ready.put(None)
+            ended = Ending()
+            try:
+                while taken := arrivals.take():
+                    ready.put((taken[0], _answered(taken[0], waiting, answer, refuse)))
+            except MienError as error:
+                ended = Ending(error)
+            finally:
+                ready.put(ended)
 
-        ready: SimpleQueue[tuple[Request, Reply] | None] = SimpleQueue()
         with self.arrivals(requests) as arrivals:
             for _ in range(AT_A_TIME):
                 threading.Thread(target=work, name="mien-stream-work", daemon=True).start()
             working = AT_A_TIME
             while working:
-                if (done := ready.get()) is None:
+                done = ready.get()
+                if isinstance(done, Ending):
                     working -= 1
-                    continue
-                yield done[1]
-                arrivals.answered(done[0])
+                    done.check()
+                else:
+                    yield done[1]
+                    arrivals.answered(done[0])
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A worker's end: there is no more to do, or an error that ends the stream."""
+
+    error: MienError | None = None
+
+    def check(self) -> None:
+        if self.error:
+            raise self.error
 
 
 def refusal(error: Exception) -> embedding_pb2.Rejection:
@@ -158,13 +196,33 @@ def refusal(error: Exception) -> embedding_pb2.Rejection:
     return messages.write_rejection(Internal("the server failed; its log has the cause"))
 
 
+def patiently(work: Callable[[], Reply], waiting: Deadline) -> Reply:
+    """Do a stream's work for a caller; while the server has as much to do as it takes, wait.
+
+    The caller notices that nothing more is read.
+    """
+    with deadline.kept(waiting):
+        while True:
+            try:
+                return work()
+            except ResourceExhausted as full:
+                deadline.check("embed what a stream brought")
+                if full.retry_after is None:
+                    raise
+                time.sleep(full.retry_after)
+
+
 def _answered(
     request: Request,
+    waiting: Deadline,
     answer: Callable[[Request], Reply],
     refuse: Callable[[Request, embedding_pb2.Rejection], Reply],
 ) -> Reply:
+    """Raises what ends the whole stream: nobody waits any more, or the server stops."""
     try:
-        return answer(request)
+        return patiently(lambda: answer(request), waiting)
+    except (DeadlineExceeded, CallerGone, ServerUnavailable):
+        raise
     except Exception as error:
         return refuse(request, refusal(error))
 

@@ -72,14 +72,16 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The caller asks more often than it may. Nothing was done; `google.rpc.RetryInfo` says when to
     ask again.
     """
-    REASON_SERVER_UNAVAILABLE: _Reason.ValueType  # 49
-    """The server is starting or stopping; ask another one, or again in a moment."""
+    REASON_SNAPSHOT_INVALID: _Reason.ValueType  # 49
+    """What is to be restored is no snapshot of this version of mien, or is damaged."""
     REASON_REVISION_NOT_REACHED: _Reason.ValueType  # 50
     """The gallery is behind the revision that the search must have seen."""
     REASON_CALIBRATION_NOT_FOUND: _Reason.ValueType  # 51
     """The bundle that is served has no calibration of that id."""
     REASON_TOO_MANY_STREAMS: _Reason.ValueType  # 52
     """As many streams are open as the server serves at a time."""
+    REASON_SERVER_UNAVAILABLE: _Reason.ValueType  # 53
+    """The server is starting or stopping; ask another one, or again in a moment."""
     REASON_DEADLINE_EXCEEDED: _Reason.ValueType  # 60
     """The caller's deadline passed before the next stage of the work for it."""
 
@@ -138,14 +140,16 @@ REASON_RATE_LIMITED: Reason.ValueType  # 48
 """The caller asks more often than it may. Nothing was done; `google.rpc.RetryInfo` says when to
 ask again.
 """
-REASON_SERVER_UNAVAILABLE: Reason.ValueType  # 49
-"""The server is starting or stopping; ask another one, or again in a moment."""
+REASON_SNAPSHOT_INVALID: Reason.ValueType  # 49
+"""What is to be restored is no snapshot of this version of mien, or is damaged."""
 REASON_REVISION_NOT_REACHED: Reason.ValueType  # 50
 """The gallery is behind the revision that the search must have seen."""
 REASON_CALIBRATION_NOT_FOUND: Reason.ValueType  # 51
 """The bundle that is served has no calibration of that id."""
 REASON_TOO_MANY_STREAMS: Reason.ValueType  # 52
 """As many streams are open as the server serves at a time."""
+REASON_SERVER_UNAVAILABLE: Reason.ValueType  # 53
+"""The server is starting or stopping; ask another one, or again in a moment."""
 REASON_DEADLINE_EXCEEDED: Reason.ValueType  # 60
 """The caller's deadline passed before the next stage of the work for it."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

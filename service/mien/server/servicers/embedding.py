@@ -51,6 +51,7 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         reply = embedding_pb2.EmbedStreamResponse
         return self._streams.as_ready(
             request_iterator,
+            context,
             lambda request: reply(tag=request.tag, ok=self._embedded(request)),
             lambda request, refused: reply(tag=request.tag, rejected=refused),
         )

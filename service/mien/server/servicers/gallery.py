@@ -96,7 +96,7 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         request_iterator: Iterator[gallery_pb2.EnrollBatchRequest],
         context: grpc.ServicerContext,
     ) -> Iterator[gallery_pb2.EnrollBatchResponse]:
-        return self._stream.answers(request_iterator)
+        return self._stream.answers(request_iterator, context)
 
     def GetSubject(
         self, request: gallery_pb2.GetSubjectRequest, context: grpc.ServicerContext

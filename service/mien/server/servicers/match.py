@@ -1,15 +1,19 @@
 """MatchService."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import grpc
 
+from mien import deadline
 from mien.errors import RevisionNotReached
 from mien.gallery.galleries import Found, Galleries
 from mien.matching.calibration import fusion_of
-from mien.matching.decision import Policy, TargetFPIR, decide
+from mien.matching.decision import Policy, TargetFMR, TargetFPIR, decide
 from mien.matching.metrics import Vectors
 from mien.server import messages
+from mien.server.calls import deadline_of
+from mien.server.duplicates import find_duplicates
 from mien.server.explanations import Explanations
 from mien.server.paging import DEFAULT_CANDIDATES, MAX_CANDIDATES, page_size
 from mien.server.probes import Probes, check_multi_face
@@ -18,13 +22,15 @@ from mien.v1 import match_pb2, match_pb2_grpc
 
 
 class MatchServicer(match_pb2_grpc.MatchServiceServicer):
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it answers from
         self,
         probes: Probes,
         galleries: Galleries,
         explanations: Explanations,
         streams: Streams,
         default: TargetFPIR,
+        *,
+        default_fmr: TargetFMR,
     ) -> None:
         self._bundle = probes.pipeline.bundle
         self._probes = probes
@@ -32,6 +38,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         self._explanations = explanations
         self._streams = streams
         self._default = default
+        self._default_fmr = default_fmr
 
     def Identify(
         self, request: match_pb2.IdentifyRequest, context: grpc.ServicerContext
@@ -51,17 +58,28 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
 
         return self._streams.as_ready(
             request_iterator,
+            context,
             answer,
             lambda request, refused: match_pb2.IdentifyStreamResponse(
                 tag=request.tag, rejected=refused
             ),
         )
 
+    def FindDuplicates(
+        self, request: match_pb2.FindDuplicatesRequest, context: grpc.ServicerContext
+    ) -> Iterator[match_pb2.FindDuplicatesResponse]:
+        go_on = partial(deadline_of(context).check, "compare everybody")
+        with self._streams.place():
+            yield from find_duplicates(
+                self._galleries, self._bundle.calibration, request, self._default_fmr, go_on
+            )
+
     def _identify(self, request: match_pb2.IdentifyRequest) -> match_pb2.IdentifyResponse:
         wanted = page_size(request.max_candidates, DEFAULT_CANDIDATES, MAX_CANDIDATES)
         policy = messages.read_policy(request.decision, self._default)
         check_multi_face(request.multi_face, all_allowed=True)
         vectors = self._probes.vectors(request.probe)
+        deadline.check("search")
         found = self._search(request, vectors, wanted)
         _check_revision(request, found)
         return self._answer(request, policy, vectors, found, wanted)

@@ -1,0 +1,374 @@
+"""What serving costs: Embed and Identify over gRPC against bare loops, and two other servers.
+
+The bare loop decodes and runs onnxruntime, in the better of two ways: both cores in one run, or a
+thread on each core with its own runs; each at its best batch. Everything of a round is measured
+right after each other, so that ratios hold on a machine that others use, too; servers and callers
+are processes of their own. Asserts nothing. Linux; needs `mien[bench]`.
+
+    python benchmarks/serving.py [BUNDLE]     # an untrained network if left out
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeAlias
+
+import cv2
+import faiss
+import numpy as np
+import onnxruntime
+from machine import cpu, descendants, spent
+from pictures import jpegs
+
+from mien.gallery.galleries import Galleries
+from mien.gallery.records import Enrolment
+from mien.model import bundle as bundles
+from mien.model.bundle import Bundle
+from mien.vision.crops import crop
+from mien.vision.images import decode
+
+CORES = 2
+CALLERS, PICTURES = 16, 16
+PROCESSES = 4
+SECONDS, ROUNDS = 4.0, 5
+BATCHES = (1, 2, 4, 8, 16, 32)
+SAMPLES, GALLERY = 100_000, "people"
+HERE = Path(__file__).parent
+
+Result: TypeAlias = dict[str, Any]
+
+
+def main(given: list[str]) -> None:
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = bundles.load(Path(given[0])) if given else untrained(Path(folder) / "bundle")
+        result: Result = {"cpu": cpu(), "cores": CORES, "load_before": load()}
+        print(f"{cpu()}, {CORES} cores, load {load()}; {bundle.manifest.name}, median of {ROUNDS}")
+        bare = Bare(bundle)
+        probe_vectors = fill(Path(folder) / "data", bundle)
+        with serving(bundle, Path(folder) / "data") as mien, empty_server() as empty:
+            result |= against_bare(bare, mien, empty)
+            result |= one_caller(bare, mien)
+            result |= identify(bare, mien, probe_vectors)
+            for name in ("litserve", "fastapi"):
+                with rival(name, bundle) as other:
+                    result[name] = beside(mien, other, name)
+    result["load_after"] = load()
+    print(json.dumps(result))
+
+
+def untrained(folder: Path) -> Bundle:
+    subprocess.run(
+        [sys.executable, "-c", f"import untrained; untrained.bundle({str(folder)!r})"],
+        cwd=HERE,
+        check=True,
+        capture_output=True,
+    )  # of its own, since torch's threads and memory are not what is measured
+    return bundles.load(folder)
+
+
+class Bare:
+    """Decoding and onnxruntime without a server."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        spec = bundle.manifest.input
+        self._size = spec.crop_height, spec.crop_width
+        self._pictures = jpegs(64)
+        self._wide, self._narrow = (session(bundle, threads) for threads in (CORES, 1))
+        self._wide_batch = self._best(self._shared)
+        self._narrow_batch = self._best(self._apart)
+
+    def rate(self, seconds: float = SECONDS) -> Result:
+        """Of the better way: pictures a second, and milliseconds of the processor for one."""
+        ways = {
+            f"one run on {CORES} threads": self._measured(self._shared, self._wide_batch, seconds),
+            f"{CORES} runs on a thread each": self._measured(
+                self._apart, self._narrow_batch, seconds
+            ),
+        }
+        best = max(ways, key=lambda each: ways[each]["rate"])
+        return {"way": best, "ways": ways, **ways[best]}
+
+    def one(self, number: int) -> None:
+        """One call with one picture, as fast as this machine does it."""
+        self._embed(self._wide, [self._pictures[number % len(self._pictures)]])
+
+    def _measured(self, way: Callable[[int, float], float], batch: int, seconds: float) -> Result:
+        before = time.process_time()
+        rate = way(batch, seconds / 2)
+        processor = (time.process_time() - before) / (rate * seconds / 2)
+        return {"batch": batch, "rate": rate, "processor_ms": processor * 1e3}
+
+    def _best(self, way: Callable[[int, float], float]) -> int:
+        return max(BATCHES, key=lambda batch: way(batch, SECONDS / 4))
+
+    def _shared(self, batch: int, seconds: float) -> float:
+        return self._loop(self._wide, batch, seconds)
+
+    def _apart(self, batch: int, seconds: float) -> float:
+        rates: list[float] = []
+        threads = [
+            threading.Thread(target=lambda: rates.append(self._loop(self._narrow, batch, seconds)))
+            for _ in range(CORES)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(rates)
+
+    def _loop(self, one: onnxruntime.InferenceSession, batch: int, seconds: float) -> float:
+        start, done = time.monotonic(), 0
+        while time.monotonic() - start < seconds:
+            at = done % len(self._pictures)
+            self._embed(one, self._pictures[at : at + batch])
+            done += batch
+        return done / (time.monotonic() - start)
+
+    def _embed(self, one: onnxruntime.InferenceSession, pictures: list[bytes]) -> np.ndarray:
+        crops = np.stack([crop(decode(each), *self._size) for each in pictures])
+        (vectors,) = one.run(None, {"crops": crops})
+        return vectors
+
+
+def session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(
+        str(bundle.network), options, providers=["CPUExecutionProvider"]
+    )
+
+
+@dataclass
+class Served:
+    """A server's process; `kind` is how callers speak to it."""
+
+    process: "subprocess.Popen[str]"
+    kind: str
+    address: str
+
+    def load(self, pictures: int, callers: int, seconds: float = SECONDS) -> Result:
+        """Pictures a second, milliseconds of a call, and of the processor for a picture."""
+        processes = min(PROCESSES, callers)
+        command = [sys.executable, "callers.py"]
+        arguments = [(n, pictures, callers // processes, seconds) for n in range(processes)]
+        with ExitStack() as stack:
+            started = [
+                stack.enter_context(
+                    subprocess.Popen(
+                        [*command, *map(str, numbers), self.kind, self.address],
+                        cwd=HERE,
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        text=True,
+                    )
+                )
+                for numbers in arguments
+            ]
+            for each in started:
+                if each.stdout.readline() != "ready\n":
+                    raise SystemExit("a caller failed; what it wrote is above")
+            start, before = time.monotonic(), processor_seconds([self.process, *started])
+            for each in started:
+                each.stdin.write("\n")
+                each.stdin.flush()
+            lines = [each.stdout.readline() for each in started]
+            spent = processor_seconds([self.process, *started]) - before
+            done = [tuple(call) for line in lines for call in json.loads(line)]
+        return summary(done, start, seconds, pictures, spent)
+
+
+def summary(
+    done: list[tuple[float, ...]], start: float, seconds: float, pictures: int, spent: float
+) -> Result:
+    """Calls that ended in time make the rate; all of them the percentiles."""
+    rate = sum(end <= start + seconds for end, _ in done) * pictures / seconds
+    took = np.array([each for _, each in done]) * 1e3
+    return {
+        "rate": rate,
+        "p50_ms": float(np.percentile(took, 50)),
+        "p99_ms": float(np.percentile(took, 99)),
+        "processor_ms": spent * 1e3 / (len(done) * pictures),
+    }
+
+
+def against_bare(bare: Bare, mien: Served, empty: Served) -> Result:
+    """Rounds of everything, each after the other; ratios within a round."""
+    rounds = []
+    for _ in range(ROUNDS):
+        alone = bare.rate()
+        many, one = mien.load(PICTURES, CALLERS), mien.load(1, CALLERS)
+        nothing = empty.load(1, CALLERS)
+        left = 1 / (1 / alone["rate"] + 1 / nothing["rate"])
+        rounds.append(
+            {"bare": alone, "16x16": many, "16x1": one, "empty": nothing}
+            | {"16x16_ratio": many["rate"] / alone["rate"], "16x1_ratio": one["rate"] / left}
+        )
+    for name in ("bare", "16x16", "16x1", "empty"):
+        print(f"{name:8} {median(each[name]['rate'] for each in rounds):8.1f} a second")
+    result: Result = {"rounds": rounds}
+    for name, what in (("16x16_ratio", "of the bare rate"), ("16x1_ratio", "of what gRPC leaves")):
+        each = [one[name] for one in rounds]
+        result[name] = median(each)
+        print(f"{name:12} {median(each):.3f} {what} ({min(each):.3f} to {max(each):.3f})")
+    return result
+
+
+def one_caller(bare: Bare, mien: Served) -> Result:
+    """p50 of a call with one picture, in turns with the bare call."""
+    pairs = []
+    for _ in range(ROUNDS):
+        alone = p50_ms(bare.one, SECONDS / 2)
+        pairs.append((mien.load(1, 1, SECONDS / 2)["p50_ms"], alone))
+    over = [ours - alone for ours, alone in pairs]
+    print(
+        f"one caller   {median(x for x, _ in pairs):.2f} ms, bare {median(x for _, x in pairs):.2f}"
+        f" ms, over it {median(over):.2f} ms ({min(over):.2f} to {max(over):.2f})"
+    )
+    return {"one_caller": pairs, "one_caller_over_ms": median(over)}
+
+
+def identify(bare: Bare, mien: Served, vectors: np.ndarray) -> Result:
+    """p50 of Identify with a picture, in turns with the bare call and a bare search, one thread."""
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    faiss.omp_set_num_threads(1)
+    caller = Served(mien.process, "identify", mien.address)
+    rounds = []
+    for _ in range(ROUNDS):
+        embedding = p50_ms(bare.one, SECONDS / 2)
+        search = p50_ms(lambda n: flat.search(vectors[n : n + 1], 5), SECONDS / 4)
+        ours = caller.load(1, 1, SECONDS / 2)["p50_ms"]
+        rounds.append((ours, embedding, search))
+    over = [ours - embedding - search for ours, embedding, search in rounds]
+    mine, embedding, search = (median(each) for each in zip(*rounds, strict=True))
+    print(
+        f"identify     {mine:.2f} ms, bare {embedding:.2f} + faiss {search:.2f} ms, over them "
+        f"{median(over):.2f} ms ({min(over):.2f} to {max(over):.2f}); {len(vectors)} samples"
+    )
+    return {"identify": rounds, "identify_over_ms": median(over)}
+
+
+def beside(mien: Served, other: Served, name: str) -> Result:
+    """Another server in turns with ours."""
+    result: Result = {}
+    for pictures in (PICTURES, 1):
+        pairs = [
+            (mien.load(pictures, CALLERS), other.load(pictures, CALLERS)) for _ in range(ROUNDS)
+        ]
+        faster = median(ours["rate"] / theirs["rate"] for ours, theirs in pairs)
+        p99 = median(ours["p99_ms"] / theirs["p99_ms"] for ours, theirs in pairs)
+        mine, others = (
+            [median(each[what] for each in side) for what in ("rate", "p99_ms")]
+            for side in zip(*pairs, strict=True)
+        )
+        print(
+            f"{name:9} {CALLERS}x{pictures:<3} {others[0]:6.1f} a second, p99 {others[1]:5.0f} ms;"
+            f" mien {mine[0]:6.1f}, {mine[1]:5.0f} ms: rate {faster:.2f} times, p99 {p99:.2f} times"
+        )
+        result[f"{CALLERS}x{pictures}"] = {"pairs": pairs, "rate_ratio": faster, "p99_ratio": p99}
+    return result
+
+
+def fill(data: Path, bundle: Bundle) -> np.ndarray:
+    """A gallery of SAMPLES people; their vectors."""
+    manifest = bundle.manifest
+    made = np.random.default_rng(1).standard_normal((SAMPLES, manifest.input.dim), np.float32)
+    made /= np.linalg.norm(made, axis=1, keepdims=True)
+    with Galleries(data) as galleries:
+        galleries.create(GALLERY, manifest.fingerprint, manifest.input.dim)
+        for at in range(0, SAMPLES, 5000):
+            batch = [Enrolment(f"person{n}", made[n], f"{n:064x}") for n in range(at, at + 5000)]
+            galleries.enroll_many(GALLERY, batch, manifest.fingerprint)
+    return made
+
+
+@contextmanager
+def serving(bundle: Bundle, data: Path) -> Iterator[Served]:
+    program = str(Path(sys.executable).with_name("mien"))
+    options = ["--data", str(data), "--address", "127.0.0.1:0"]
+    with running([program, "serve", str(bundle.folder), *options]) as process:
+        line = process.stdout.readline()
+        yield Served(process, "mien", line.split(" on ")[1].split(",")[0])
+
+
+@contextmanager
+def empty_server() -> Iterator[Served]:
+    with running([sys.executable, "empty.py"]) as process:
+        yield Served(process, "empty", process.stdout.readline().strip())
+
+
+@contextmanager
+def rival(name: str, bundle: Bundle) -> Iterator[Served]:
+    spec = bundle.manifest.input
+    port = free_port()
+    size = map(str, (spec.crop_height, spec.crop_width, port))
+    command = [sys.executable, "rivals.py", name, str(bundle.network.resolve()), *size]
+    with running(command) as process:
+        wait_for(port)
+        yield Served(process, "http", f"127.0.0.1:{port}")
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        command, cwd=HERE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        for each in [process.pid, *descendants(process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            time.sleep(2)  # LitServe listens before its worker has loaded the network
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"nothing listens on port {port}")
+
+
+def processor_seconds(processes: "list[subprocess.Popen[str]]") -> float:
+    """Of processes and all that they started."""
+    pids = [pid for each in processes for pid in (each.pid, *descendants(each.pid))]
+    return sum(spent(pid) for pid in pids)
+
+
+def p50_ms(run: Callable[[int], object], seconds: float) -> float:
+    end, took = time.monotonic() + seconds, []
+    while (start := time.monotonic()) < end:
+        run(len(took))
+        took.append(time.monotonic() - start)
+    return median(took) * 1e3
+
+
+def load() -> float:
+    return round(os.getloadavg()[0], 2)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
