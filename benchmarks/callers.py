@@ -11,9 +11,9 @@ import base64
 import http.client
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from pictures import jpegs
@@ -43,11 +43,8 @@ def main(numbers: list[int], seconds: float, what: str, address: str) -> None:
     sys.stdin.readline()
     end = time.monotonic() + seconds
     done: list[tuple[float, float]] = []
-    threads = [threading.Thread(target=_repeat, args=(call, end, done)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(callers) as pool:
+        list(pool.map(lambda call: _repeat(call, end, done), calls))  # raises what a call raised
     print(json.dumps(done))
 
 
@@ -111,8 +108,13 @@ def posted(address: str, sets: list[list[bytes]]) -> Callable[[int], None]:
 
     def call(number: int) -> None:
         body, headers = bodies[number % len(bodies)], {"content-type": "application/json"}
-        connection.request("POST", "/predict", body, headers)
-        reply = connection.getresponse()
+        try:
+            connection.request("POST", "/predict", body, headers)
+            reply = connection.getresponse()
+        except ConnectionError:  # uvicorn closes what was idle for 5 s while others got ready
+            connection.close()
+            connection.request("POST", "/predict", body, headers)
+            reply = connection.getresponse()
         answer = json.loads(reply.read())
         assert reply.status == 200, answer
         assert len(answer["embeddings"]) == len(sets[0])

@@ -42,7 +42,9 @@ from mien.vision.images import decode
 CORES = 2
 CALLERS, PICTURES = 16, 16
 PROCESSES = 4
-SECONDS, ROUNDS = 4.0, 5
+SECONDS, ROUNDS = 6.0, 5
+RAMP = 1.0
+"""Seconds of calls before what is counted: calls are then under way at its start and at its end."""
 BATCHES = (1, 2, 4, 8, 16, 32)
 SAMPLES, GALLERY = 100_000, "people"
 HERE = Path(__file__).parent
@@ -164,7 +166,7 @@ class Served:
         """Pictures a second, milliseconds of a call, and of the processor for a picture."""
         processes = min(PROCESSES, callers)
         command = [sys.executable, "callers.py"]
-        arguments = [(n, pictures, callers // processes, seconds) for n in range(processes)]
+        arguments = [(n, pictures, callers // processes, RAMP + seconds) for n in range(processes)]
         with ExitStack() as stack:
             started = [
                 stack.enter_context(
@@ -187,6 +189,8 @@ class Served:
                 each.stdin.flush()
             lines = [each.stdout.readline() for each in started]
             spent = processor_seconds([self.process, *started]) - before
+            if not all(lines):
+                raise SystemExit("a call failed; what it wrote is above")
             done = [tuple(call) for line in lines for call in json.loads(line)]
         return summary(done, start, seconds, pictures, spent)
 
@@ -194,8 +198,9 @@ class Served:
 def summary(
     done: list[tuple[float, ...]], start: float, seconds: float, pictures: int, spent: float
 ) -> Result:
-    """Calls that ended in time make the rate; all of them the percentiles."""
-    rate = sum(end <= start + seconds for end, _ in done) * pictures / seconds
+    """Calls that ended after the ramp make the rate; all of them the rest."""
+    counted = sum(start + RAMP < end <= start + RAMP + seconds for end, _ in done)
+    rate = counted * pictures / seconds
     took = np.array([each for _, each in done]) * 1e3
     return {
         "rate": rate,
@@ -206,7 +211,11 @@ def summary(
 
 
 def against_bare(bare: Bare, mien: Served, empty: Served) -> Result:
-    """Rounds of everything, each after the other; ratios within a round."""
+    """Rounds of everything, each after the other; ratios within a round.
+
+    Besides rates, the processor's time for a picture, of server and callers together: on a machine
+    that others use, the system shares out cores, and rates depend on how many processes ask.
+    """
     rounds = []
     for _ in range(ROUNDS):
         alone = bare.rate()
@@ -216,15 +225,35 @@ def against_bare(bare: Bare, mien: Served, empty: Served) -> Result:
         rounds.append(
             {"bare": alone, "16x16": many, "16x1": one, "empty": nothing}
             | {"16x16_ratio": many["rate"] / alone["rate"], "16x1_ratio": one["rate"] / left}
+            | processor_ratios(alone, many, one, nothing)
         )
     for name in ("bare", "16x16", "16x1", "empty"):
-        print(f"{name:8} {median(each[name]['rate'] for each in rounds):8.1f} a second")
+        rate, processor = (
+            median(each[name][what] for each in rounds) for what in ("rate", "processor_ms")
+        )
+        print(f"{name:6} {rate:8.1f} a second, {processor:.2f} ms of the processor for each")
     result: Result = {"rounds": rounds}
-    for name, what in (("16x16_ratio", "of the bare rate"), ("16x1_ratio", "of what gRPC leaves")):
+    for name, what in RATIOS.items():
         each = [one[name] for one in rounds]
         result[name] = median(each)
-        print(f"{name:12} {median(each):.3f} {what} ({min(each):.3f} to {max(each):.3f})")
+        print(f"{median(each):.3f} {what} ({min(each):.3f} to {max(each):.3f})")
     return result
+
+
+RATIOS = {
+    "16x16_ratio": "of the bare rate, 16 callers with 16 pictures a call",
+    "16x1_ratio": "of what gRPC leaves of it, 16 callers with one",
+    "16x16_processor": "bare over served processor time, 16 callers with 16 pictures a call",
+    "16x1_processor": "bare and empty call over served processor time, 16 callers with one",
+}
+
+
+def processor_ratios(alone: Result, many: Result, one: Result, nothing: Result) -> Result:
+    bare = min(way["processor_ms"] for way in alone["ways"].values())
+    return {
+        "16x16_processor": bare / many["processor_ms"],
+        "16x1_processor": (bare + nothing["processor_ms"]) / one["processor_ms"],
+    }
 
 
 def one_caller(bare: Bare, mien: Served) -> Result:

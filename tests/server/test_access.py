@@ -20,13 +20,9 @@ from mien.model.bundle import Bundle
 from mien.server import keyring, keys
 from mien.server.access import TABLE, galleries_in
 from mien.server.keys import Role
-from mien.server.server import SERVICES, Server
+from mien.server.server import Server
 from mien.server.settings import Settings
 from mien.v1 import embedding_pb2, gallery_pb2, match_pb2
-from mien.v1.maintenance_pb2_grpc import (
-    MaintenanceServiceServicer,
-    add_MaintenanceServiceServicer_to_server,
-)
 from mien.v1.probe_pb2 import Image, Probe, SubjectRef
 from tests.faces import encoded
 from tests.server.every_call import IDS, METHODS, make, path_of, refusal, request_of
@@ -69,8 +65,6 @@ def guarded(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     file = folder / "keys.json"
     _, root = keys.create(file, EVERY_ROLE)
     with Server(Settings(bundle.folder, folder / "data", port=0, keys=file)) as server:
-        if "mien.v1.MaintenanceService" not in SERVICES:
-            add_MaintenanceServiceServicer_to_server(MaintenanceServiceServicer(), server._doorway)  # type: ignore[arg-type]
         guarded = Guarded(f"127.0.0.1:{server.port}", file, root)
         with guarded.client(root) as client:
             for gallery in ("mine", "theirs"):

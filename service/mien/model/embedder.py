@@ -145,8 +145,9 @@ def session(network: str | bytes, threads: int = 0) -> onnxruntime.InferenceSess
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
-    # Or its threads would go on spinning after a run, on cores that others could use.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    # Threads that spin while they wait for each other take the cores from who decodes pictures; on
+    # a busy machine a run takes three times as long with them (docs/serving.md).
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     with refusing("cannot be loaded"):
         return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 

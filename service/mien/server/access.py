@@ -55,6 +55,7 @@ TABLE = {
     "/mien.v1.GalleryService/ExportSubject": _by(ADMIN),
     "/mien.v1.ModelService/GetModel": _by(VERIFY, ENROLL, ADMIN, audited=False),
     "/mien.v1.ModelService/GetCalibration": _by(VERIFY, ENROLL, ADMIN, audited=False),
+    "/mien.v1.MaintenanceService/GetGalleryStats": _by(ADMIN, audited=False),
     "/mien.v1.MaintenanceService/CheckGallery": _by(ADMIN),
     "/mien.v1.MaintenanceService/SnapshotGallery": _by(ADMIN),
     "/mien.v1.MaintenanceService/RestoreGallery": _by(ADMIN),
