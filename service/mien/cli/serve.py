@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-import threading
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,10 @@ import click
 
 if TYPE_CHECKING:
     from mien.server.settings import Settings
+
+
+LOOK_SECONDS = 0.1
+"""How often it is looked whether a signal came."""
 
 
 class SettingsCommand(click.Command):
@@ -80,13 +84,16 @@ def run(settings: "Settings") -> None:
 
     log_to(sys.stderr, settings.log_level)
     warnings.filterwarnings("ignore", module="PIL")  # of odd pictures, one line each, for ever
-    told = threading.Event()
+    told: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda given, _frame: told.append(given))
     with Server(settings) as server:
         manifest = server.pipeline.bundle.manifest
         click.echo(
             f"serving {manifest.name} ({manifest.fingerprint[:12]}) on "
             f"{settings.host}:{server.port}, galleries in {settings.data}"
         )
-        told.wait()
+        # The kernel may give the signal to any thread, and then nothing wakes this one, which alone
+        # runs handlers; nor may a handler take a lock that it interrupted somebody with.
+        while not told:
+            time.sleep(LOOK_SECONDS)
