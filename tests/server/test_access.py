@@ -128,7 +128,7 @@ def test_without_a_key_no_call_is_answered(channel: grpc.Channel, method: Method
 def test_a_key_that_is_not_accepted_is_refused_in_the_same_words_whatever_is_wrong(
     channel: grpc.Channel, outdated: dict[str, str], method: MethodDescriptor
 ) -> None:
-    messages = set()
+    messages: set[str | None] = set()
     for why, key in outdated.items():
         with pytest.raises(grpc.RpcError) as caught:
             make(channel, method, request_of(method, "mine"), key=key)
@@ -215,9 +215,11 @@ class TestScope:
         mine, theirs = (SubjectRef(gallery_id=g, subject_id="ann") for g in ("mine", "theirs"))
         with guarded.client(scoped) as client:
             assert client.verify(mine, encoded(1, 1), RawThreshold(-1)).match
-            for sides in ((mine, theirs), (theirs, encoded(1, 1))):
+            for other in (mine, encoded(1, 1)):
                 with pytest.raises(errors.PermissionDenied, match="not for gallery 'theirs'"):
-                    client.verify(*sides, RawThreshold(-1))
+                    client.verify(other, theirs, RawThreshold(-1))
+                with pytest.raises(errors.PermissionDenied, match="not for gallery 'theirs'"):
+                    client.verify(theirs, other, RawThreshold(-1))
 
     def test_each_message_of_a_stream_is_looked_at(
         self, channel: grpc.Channel, scoped: str
@@ -304,7 +306,7 @@ class TestKeysOfARunningServer:
             assert client.is_serving()
 
     def test_two_authorizations_are_none(self, guarded: Guarded, channel: grpc.Channel) -> None:
-        call = channel.unary_unary("/mien.v1.ModelService/GetModel")
+        call: Any = channel.unary_unary("/mien.v1.ModelService/GetModel")
         twice = [("authorization", f"Bearer {guarded.root}")] * 2
         with pytest.raises(grpc.RpcError) as caught:
             call(b"", metadata=twice)

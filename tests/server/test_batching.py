@@ -102,6 +102,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(
         patch.setattr("mien.model.pipeline.decode", lambda *_: pytest.fail("it was decoded"))
         with pytest.raises(QueueFull, match=r"5 pictures wait .* 2 more would exceed 6") as caught:
             caller.embed(pictures(6, 7))
+    assert caught.value.retry_after
     assert 0.05 <= caught.value.retry_after < 10
     third = held.callers.submit(caller.embed, pictures(6))
     held.wait_for(6)

@@ -32,7 +32,7 @@ def test_a_key_is_32_random_bytes_of_which_a_hash_is_kept(file: Path) -> None:
     assert secret.encode() not in file.read_bytes()
     assert key.sha256 == hashlib.sha256(secret.encode()).hexdigest()
     assert read(file) == {key.id: key}
-    assert (key.roles, key.galleries, key.note) == (VERIFY, {"staff"}, "door")
+    assert (key.roles, key.galleries, key.note) == (VERIFY, frozenset({"staff"}), "door")
     assert create(file, VERIFY)[1].split("_", 2)[2] != secret
 
 

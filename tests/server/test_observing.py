@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mien import errors, stages
 from mien.client import Client, enrolment, search
+from mien.gallery.galleries import Galleries
 from mien.matching.decision import RawThreshold, TargetFMR
 from mien.model.bundle import Bundle
 from mien.server import logs, metrics
@@ -146,8 +147,9 @@ class TestMetrics:
                 client.enroll(f"g{gallery}", "ann", encoded(1, 0))
         with grpc.insecure_channel(watched.address) as channel:
             for path in ("/mien.v1.MatchService/MadeUp", "/made.up/Call"):
+                made_up: Any = channel.unary_unary(path)
                 with pytest.raises(grpc.RpcError):
-                    channel.unary_unary(path)(b"")
+                    made_up(b"")
         numbers = watched.numbers()
         labels = [dict(labels) for _, labels in numbers]
         galleries = {each["gallery"] for each in labels if "gallery" in each}
@@ -269,12 +271,12 @@ class TestAudit:
         path.write_text("before\n")
         path.chmod(0o600)
         audit = Audit(path)
-        threads = [
-            threading.Thread(
-                target=lambda: [audit.write(Call("m", "r", "p"), "x" * 500, {}) for _ in range(50)]
-            )
-            for _ in range(4)
-        ]
+
+        def write() -> None:
+            for _ in range(50):
+                audit.write(Call("m", "r", "p"), "x" * 500, {})
+
+        threads = [threading.Thread(target=write) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -356,12 +358,12 @@ class TestHealth:
         from mien.server import server as module
 
         loading, go_on = threading.Event(), threading.Event()
-        galleries, ports = module.Galleries, []
+        ports: list[int] = []
 
         def slow(path: Path) -> object:
             loading.set()
             assert go_on.wait(30)
-            return galleries(path)
+            return Galleries(path)
 
         def remember(self: Server, settings: Settings) -> int:
             ports.append(listen(self, settings))
@@ -398,9 +400,8 @@ class TestHealth:
             executable("mien"), "serve", str(bundle.folder), "--data", str(tmp_path / "data"),
             "--address", "127.0.0.1:0", "--drain-seconds", "20", "--log-level", "info",
         )  # fmt: skip
-        ended: list[int] = []
 
-        def answers(client: Client) -> Iterator[Any]:
+        def asked() -> Iterator[Any]:
             yield "0", search("g", encoded(0, 0), RawThreshold(0))
             process.process.terminate()
             time.sleep(0.5)
@@ -409,7 +410,7 @@ class TestHealth:
 
         with Client(process.address) as client:
             client.create_gallery("g")
-            ended = [each.WhichOneof("outcome") for each in client.identify_stream(answers(client))]
+            ended = [each.WhichOneof("outcome") for each in client.identify_stream(asked())]
         _, logged = process.process.communicate(timeout=30)
         assert ended == ["response"] * 5
         assert process.process.returncode == 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -113,7 +114,7 @@ def test_a_key_that_asks_too_often_is_told_when_to_ask_again(
 ) -> None:
     address, one, other = limited
     with grpc.insecure_channel(address) as channel:
-        call = channel.unary_unary("/mien.v1.ModelService/GetModel")
+        call: Any = channel.unary_unary("/mien.v1.ModelService/GetModel")
         for _ in range(3):
             call(b"", metadata=[("authorization", f"Bearer {one}")])
         with pytest.raises(grpc.RpcError) as caught:

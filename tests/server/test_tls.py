@@ -28,7 +28,7 @@ class Pair:
     private_key: Path
 
     @property
-    def shown(self) -> dict[str, bytes]:
+    def shown(self) -> dict[str, Any]:
         return {
             "certificate_chain": self.certificate.read_bytes(),
             "private_key": self.private_key.read_bytes(),
@@ -47,7 +47,7 @@ class Authority:
         return path
 
     @property
-    def trusted(self) -> dict[str, bytes]:
+    def trusted(self) -> dict[str, Any]:
         return {"root_certificates": self.file.read_bytes()}
 
     def pair(self, name: str) -> Pair:
