@@ -20,14 +20,14 @@ def enroll(folder: Path, gallery: str, address: str) -> None:
     from tqdm import tqdm
 
     from mien import dataset
-    from mien.client import Client
+    from mien.cli.connection import connect
     from mien.gallery.ids import check_id
 
     people = dataset.scan(folder)
     for person in people:
         check_id("subject", person.name)
     pictures = [(person.name, path) for person in people for path in person.pictures]
-    with Client(address) as client:
+    with connect(address) as client:
         client.get_gallery(gallery)
         for _, path in tqdm(pictures, desc="read", unit="picture", disable=None):
             dataset.read(path)

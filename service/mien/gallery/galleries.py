@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mien import stages
 from mien.errors import Internal, InvalidRequest, ModelMismatch
 from mien.gallery.about import check_labels, check_limit, check_retention
 from mien.gallery.embedding import check_vectors
@@ -122,6 +123,7 @@ class Galleries(Subjects, Enrollment, Upkeep):
             )
         return vectors
 
+    @stages.timed("search")
     def search(  # noqa: PLR0913 - what a request to identify has
         self,
         gallery_id: str,

@@ -35,6 +35,7 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
 """The branches of the tree in `mien.errors`; the only place where they meet gRPC."""
 
 Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Any]
+Make: TypeAlias = "Callable[..., grpc.RpcMethodHandler[Any, Any]]"
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         return made
 
 
-def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Callable[..., Any]]:
+def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Make]:
     """The attribute that has the handler's behaviour, and what makes such a handler."""
     return {
         (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
