@@ -204,8 +204,11 @@ class AnyOrder(RuleBasedStateMachine):
     def store_and_world_are_the_same(self) -> None:
         assert portrait_seen(self._galleries, self._snapshots) == portrait_of(self._world)
 
-    def teardown(self) -> None:
+    @rule()
+    def look_at_everything(self) -> None:
         assert_as_expected(self._galleries, self._world, self._snapshots)
+
+    def teardown(self) -> None:
         self._galleries.close()
         self._folder.cleanup()
 
