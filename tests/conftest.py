@@ -4,7 +4,7 @@ from mien.model.bundle import Bundle
 from tests import bundles
 
 # What they compare is told when it differs, as in tests.
-pytest.register_assert_rewrite("tests.gallery.looks", "tests.gallery.torture", "tests.gallery.world")
+pytest.register_assert_rewrite(*(f"tests.gallery.{each}" for each in ("looks", "torture", "world")))
 
 
 @pytest.fixture(scope="session")
