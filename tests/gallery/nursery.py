@@ -34,9 +34,10 @@ def live(data: Path, plan: Path, log: BinaryIO) -> None:
         ids = prepared.sample_ids if isinstance(prepared, DeleteSamples) else ()
         tell(log, "intent", number, list(ids))
         answer = prepared.run(galleries)
+        told = written(prepared.told(answer))
         if isinstance(answer, Galleries):
             galleries, answer = answer, None
-        tell(log, "ack", number, written(answer))
+        tell(log, "ack", number, [written(answer), told])
     time.sleep(LONG)
 
 

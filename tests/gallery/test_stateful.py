@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -47,6 +48,9 @@ from tests.gallery.world import (
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder in it is ours
 """Nothing is killed here, so that nothing need be on a disk: shortening a failure takes long."""
+
+pytestmark = pytest.mark.timeout(900)
+"""hypothesis may take five minutes to shorten a failure; there being none takes seconds."""
 
 WHICH = st.integers(0, 11)
 """Of those that are there; the last one is somebody who is not."""
@@ -204,8 +208,11 @@ class AnyOrder(RuleBasedStateMachine):
     def store_and_world_are_the_same(self) -> None:
         assert portrait_seen(self._galleries, self._snapshots) == portrait_of(self._world)
 
-    def teardown(self) -> None:
+    @rule()
+    def look_at_everything(self) -> None:
         assert_as_expected(self._galleries, self._world, self._snapshots)
+
+    def teardown(self) -> None:
         self._galleries.close()
         self._folder.cleanup()
 

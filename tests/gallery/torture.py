@@ -98,10 +98,10 @@ class Nursery:
 
 @dataclass
 class Life:
-    """What a child has done, by its log."""
+    """What a child has done, by its log; of what was acknowledged the answer, and what it told."""
 
     opened: bool = False
-    acknowledged: list[tuple[Operation, str]] = field(default_factory=list)
+    acknowledged: list[tuple[Operation, str, str]] = field(default_factory=list)
     under_way: Operation | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -120,7 +120,7 @@ class Life:
                     life.under_way = replace(life.under_way, sample_ids=tuple(more))
             elif what == "ack":
                 assert life.under_way is not None
-                life.acknowledged.append((life.under_way, more))
+                life.acknowledged.append((life.under_way, *more))
                 life.seconds[life.under_way.kind] = moment - before
                 life.under_way = None
             before = moment
@@ -172,8 +172,8 @@ class Torture:
         life = self._kill(plan, f"intent {plan.target}", kind)
         while self._dice.random() < AGAIN:
             self._kill(Plan([], 0), "hello 0", "start")
-        for operation, _ in life.acknowledged:
-            operation.apply(self.world)
+        for operation, _, told in life.acknowledged:
+            assert written(operation.apply(self.world)) == told, f"{operation} was answered {told}"
             self.ever |= self.world.numbers
         may_be = [self.world, *(life.under_way.outcomes(self.world) if life.under_way else [])]
         self.rounds += 1
@@ -212,7 +212,7 @@ class Torture:
 
     def _ask_again(self, galleries: Galleries, life: Life) -> None:
         """What was acknowledged is answered as it was, back to the last that removed something."""
-        for operation, answer in reversed(life.acknowledged):
+        for operation, answer, _ in reversed(life.acknowledged):
             if operation.request_id:
                 assert written(operation.run(galleries)) == answer, operation
             if operation.removes:
