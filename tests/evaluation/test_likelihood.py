@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.isotonic import IsotonicRegression
 
 from mien.evaluation.compared import AllPairs, ListedPairs
 from mien.evaluation.likelihood import likelihood
@@ -22,14 +23,25 @@ def test_on_the_people_of_the_calibration_both_curves_are_one() -> None:
     assert found.here == pytest.approx(found.by_calibration)
 
 
-def test_of_people_who_are_less_alike_to_themselves_the_curve_is_flatter() -> None:
-    samples = made.samples(people=12, shots=4)
-    calibration = calibrate(samples.vectors, samples.person_numbers, "f")
-    worse = likelihood(AllPairs(made.samples(people=12, shots=4, spread=1.5), 0), calibration)
-    assert worse is not None
-    assert worse.here == sorted(worse.here)
-    above = np.array(worse.by_calibration) > 0.5
-    assert (np.array(worse.here) < worse.by_calibration)[above].sum() > above.sum() / 2
+def test_here_it_is_the_isotonic_regression_of_these_comparisons() -> None:
+    """Against scikit-learn, comparison by comparison, on other people than the calibration's."""
+    known = made.samples(people=12, shots=4)
+    calibration = calibrate(known.vectors, known.person_numbers, "f")
+    samples = made.samples(people=15, shots=3, spread=1.2, seed=1)
+    found = likelihood(AllPairs(samples, seed=0), calibration)
+    assert found is not None
+    rows, columns = np.triu_indices(45, 1)
+    same = samples.person_numbers[rows] == samples.person_numbers[columns]
+    similarities = np.sum(samples.vectors[rows] * samples.vectors[columns], axis=1)
+    bins = np.searchsorted(np.array(found.thresholds, np.float32), similarities, side="right") - 1
+    posterior = IsotonicRegression().fit_transform(bins, same)
+    prior = same.sum() / (~same).sum()
+    inner = (posterior > 0) & (posterior < 1)
+    assert len(set(posterior[inner])) > 5
+    for at, share in zip(bins[inner], posterior[inner], strict=True):
+        ratio = math.log10(share / (1 - share) / prior)
+        bounded = min(max(ratio, math.log10(3 / 15)), math.log10(15 * 14 / 2 / 3))
+        assert found.here[at] == pytest.approx(bounded)
 
 
 def test_of_listed_pairs_it_goes_no_further_than_their_people_can_show() -> None:

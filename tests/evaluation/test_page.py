@@ -74,8 +74,15 @@ def test_what_was_not_measured_is_said(bare: Report) -> None:
     html = page(bare, drawn)
     assert "Not measured: the bundle is not calibrated" in html
     assert "not supported: needs 30 pairs of people" in html
-    for absent in ("<h2>Identification", "<h2>Groups", "<h2>Against", "<h2>What a similarity",
-                   "int8", "None", "nan"):
+    for absent in (
+        "<h2>Identification",
+        "<h2>Groups",
+        "<h2>Against",
+        "<h2>What a similarity",
+        "int8",
+        "None",
+        "nan",
+    ):
         assert absent not in html
 
 

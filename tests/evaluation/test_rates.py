@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mien.evaluation.contract import GallerySize, Group, SearchPoint
+from mien.evaluation.contract import GallerySize, Group, Likelihood, SearchPoint
 from mien.report import rates
 from mien.report.charts import GREY
 
@@ -57,7 +57,9 @@ POINTS = [point(0.1 * step, 1 - 0.1 * step) for step in range(11)]
         lambda: rates.searches(POINTS, None),
         lambda: rates.gallery_sizes([size(1, 0.01), size(2, 0.02)], "max"),
         lambda: rates.gallery_sizes([size(1, None)], "mean"),
-        lambda: rates.likelihood(Likelihood(thresholds=[-1, 0.5], by_calibration=[-1, 1], here=[0, 2])),
+        lambda: rates.likelihood(
+            Likelihood(thresholds=[-1.0, 0.5], by_calibration=[-1.0, 1.0], here=[0.0, 2.0])
+        ),
         lambda: rates.cmc([0.9, 1.0], [(0.8, 1.0), (0.9, 1.0)]),
         lambda: rates.cmc([1.0], [(0.0, 1.0)]),
         lambda: rates.groups([group("north", 0.1, 0.2), group("$\\south & <east>$", None, 0.0)]),

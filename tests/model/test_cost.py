@@ -46,7 +46,7 @@ def test_inspect_has_each_cost(tmp_path: Path) -> None:
 )
 def test_an_odd_note_is_refused(tmp_path: Path, text: str) -> None:
     manifest = read_manifest(bundles.uncalibrated(tmp_path / "b").folder)
-    with pytest.raises(BundleInvalid, match="has an odd int8_cost: .*; export the bundle again"):
+    with pytest.raises(BundleInvalid, match=r"has an odd int8_cost: .*; export the bundle again"):
         costs_of(manifest.changed(provenance={"int8_cost": text}))
 
 
