@@ -15,9 +15,11 @@ from mien.matching.resampling import Pairs
 
 
 class Compared(Protocol):
-    """Comparisons of people. `people_pairs`: how many pairs of two people were compared."""
+    """Comparisons of people. `people_pairs`: how many pairs of two people were compared;
+    `genuine_people`: how many people were compared with themselves."""
 
     people: int
+    genuine_people: int
     people_pairs: int
 
     @property
@@ -33,7 +35,8 @@ class AllPairs:
 
     def __init__(self, samples: Samples, seed: int) -> None:
         self._vectors, self._numbers, self._seed = samples.vectors, samples.person_numbers, seed
-        self.people = len(np.unique(self._numbers))
+        counts = np.unique(self._numbers, return_counts=True)[1]
+        self.people, self.genuine_people = len(counts), int((counts > 1).sum())
         self.people_pairs = math.comb(self.people, 2)
 
     @cached_property
@@ -56,6 +59,7 @@ class ListedPairs:
         self.trials = trials
         self._seed = seed
         self.people = len(np.unique([self.pairs.first, self.pairs.second]))
+        self.genuine_people = len(np.unique(self.pairs.first[self.pairs.same]))
         self.people_pairs = self.pairs.of(~self.pairs.same).distinct()
 
     @cached_property

@@ -12,6 +12,7 @@ from mien.evaluation.contract import FORMAT, EvaluatedData, Report
 from mien.evaluation.deployment import Deployment, deploy
 from mien.evaluation.grouping import grouped
 from mien.evaluation.identification import identification
+from mien.evaluation.likelihood import likelihood
 from mien.evaluation.measured import Measured, named
 from mien.evaluation.sources import Source, check_people, open_source
 from mien.evaluation.verification import verification
@@ -72,6 +73,7 @@ def _report(
         acquisition=acquisition(samples),
         verification=verified,
         deployed=deployed,
+        likelihood=likelihood(this.compared, this.bundle.calibration),
         lfw=this.lfw,
         identification=(
             None

@@ -108,12 +108,12 @@ def _threshold(rate: float, curve: Curve, chances: int) -> float:
         more = identities_for(fmr) - curve.identities
         told = f"{strictest:.2g}"
         able = "supports no rate below 1" if told == "1" else f"supports {told} and above"
+        each = f", in {chances:,} comparisons, each at an FMR of {fmr:.2g}" if chances > 1 else ""
         ask = "" if told == "1" else "ask for that, "
         raise UnsupportedOperatingPoint(
-            f"an error rate of {rate:.2g} is asked for, in {chances} comparisons, each at an FMR "
-            f"of {fmr:.2g}; the calibration of {curve.identities} people {able}, by the "
-            f"{SUPPORT_RULE}; {ask}calibrate with {more:,} more held-out identities, or give a raw "
-            "threshold"
+            f"an error rate of {rate:.2g} is asked for{each}; the calibration of "
+            f"{curve.identities} people {able}, by the {SUPPORT_RULE}; {ask}calibrate with "
+            f"{more:,} more held-out identities, or give a raw threshold"
         )
     fmr = max(one_of(rate, chances), curve.smallest_supported_fmr)
     return curve.at_fmr(fmr).threshold

@@ -7,6 +7,7 @@ from mien.matching import support
 from mien.matching.calibration import Calibration
 from mien.matching.curve import Curve, CurvePoint
 from mien.matching.support import SUPPORT_RULE
+from mien.model.cost import Cost
 
 RATES = (0.1, 0.01, 0.001, 0.0001, 0.00001, 0.000001)
 """False match rates that a card and `mien bundle inspect` tell of, where the data supports them."""
@@ -22,18 +23,6 @@ LIMITS = (
 )
 
 UNSEEN = "people whom the network never learned from"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What another precision costs, on the same held-out people.
-
-    A rate of None is the equal error rate; else the rate is an FMR and the values are the FNMR.
-    """
-
-    rate: float | None
-    float32: float
-    int8: float
 
 
 @dataclass(frozen=True)
