@@ -94,6 +94,6 @@ def _stream(behaviour: Behaviour) -> Behaviour:
                     return
                 yield response
         finally:
-            steps.close()  # type: ignore[attr-defined]  # handlers of streams are generators
+            steps.close()
 
     return answers
