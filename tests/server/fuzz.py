@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -29,12 +28,12 @@ from grpc_status import rpc_status
 from mien.client import Client
 from mien.errors import GalleryExists
 from mien.maintenance import Maintenance
-from mien.v1 import embedding_pb2, reason_pb2
 from tests import bundles, processes
 from tests.faces import encoded
 from tests.server.every_call import METHODS, path_of
 from tests.server.frames import connect
 from tests.server.hostile import Hostile
+from tests.server.refusals import reasons_in
 
 SOCKETS = 0.1
 """Share of requests that are bytes on a connection of their own."""
@@ -50,7 +49,10 @@ TIMEOUT = 20.0
 CALLERS = 3
 GROWTH = 0.05
 """Of memory that is too much."""
-KINDS: list[MethodDescriptor] = [*METHODS, *health_pb2.DESCRIPTOR.services_by_name["Health"].methods]
+KINDS: list[MethodDescriptor] = [
+    *METHODS,
+    *health_pb2.DESCRIPTOR.services_by_name["Health"].methods,
+]
 BY_TRANSPORT = {
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max"),
     (grpc.StatusCode.NOT_FOUND, ""),
@@ -188,18 +190,6 @@ class Fuzzer:
     def _note(self, outcome: str) -> None:
         with self._lock:
             self._findings.outcomes[outcome] += 1
-
-
-def reasons_in(message: Any) -> Iterator[str]:
-    """Of every Rejection within a message, however deep."""
-    if isinstance(message, embedding_pb2.Rejection):
-        for number in message.reasons:
-            yield reason_pb2.Reason.Name(number).removeprefix("REASON_")
-        return
-    for of_field, value in message.ListFields():
-        if of_field.message_type and not of_field.message_type.GetOptions().map_entry:
-            for each in value if of_field.is_repeated else (value,):
-                yield from reasons_in(each)
 
 
 def fuzz(requests: int, seed: int, folder: Path) -> Findings:

@@ -1,4 +1,4 @@
-"""Requests that are no messages, or never come: over a real socket, by hand where gRPC would not."""
+"""Requests that are no messages, or never come, over a real socket."""
 
 import threading
 import time
@@ -23,24 +23,13 @@ from mien.v1 import embedding_pb2, maintenance_pb2
 from mien.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from mien.v1.maintenance_pb2_grpc import MaintenanceServiceStub
 from tests.faces import encoded
-from tests.server.every_call import IDS, METHODS, path_of, refusal
+from tests.server.every_call import IDS, METHODS, path_of, raw, refusal
 from tests.server.frames import begun, connect
 from tests.server.gated import wait
 
 EMBED = b"/mien.v1.EmbeddingService/Embed"
 HEALTH = "/grpc.health.v1.Health/"
 INVALID = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
-
-
-def raw(channel: grpc.Channel, method: MethodDescriptor, *requests: bytes) -> list[bytes]:
-    """Make a call with bytes instead of messages."""
-    shape = [
-        "stream" if many else "unary"
-        for many in (method.client_streaming, method.server_streaming)
-    ]
-    call: Any = getattr(channel, "_".join(shape))(path_of(method))
-    answer = call(iter(requests) if method.client_streaming else requests[0], timeout=20)
-    return list(answer) if method.server_streaming else [answer]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=IDS)
@@ -234,9 +223,7 @@ class TestHealth:
         call: Any = channel.unary_unary(HEALTH + "List")
         listed = messages.HealthListResponse.FromString(call(b"", timeout=20)).statuses
         assert set(listed) == {"", LIVE, *SERVICES}
-        assert {each.status for each in listed.values()} == {
-            health_pb2.HealthCheckResponse.SERVING
-        }
+        assert {each.status for each in listed.values()} == {health_pb2.HealthCheckResponse.SERVING}
 
     def test_names_of_what_there_is_not_are_not_kept(
         self, server: Server, channel: grpc.Channel
