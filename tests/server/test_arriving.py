@@ -43,7 +43,8 @@ def test_what_is_no_message_is_an_invalid_request_of_every_call(
 
 
 def test_health_is_told_the_same(channel: grpc.Channel) -> None:
-    for method in health_pb2.DESCRIPTOR.services_by_name["Health"].methods:
+    methods: Any = health_pb2.DESCRIPTOR.services_by_name["Health"].methods
+    for method in methods:
         with pytest.raises(grpc.RpcError) as caught:
             raw(channel, method, b"\xff" * 9)
         assert refusal(caught.value) == INVALID, method.name
@@ -238,7 +239,8 @@ class TestHealth:
             answers = call(health_pb2.HealthCheckRequest(service=f"none-{number}"), timeout=20)
             assert next(answers).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
             answers.cancel()
-        kept = set(server._readiness._send_response_callbacks)
+        servicer: Any = server._readiness
+        kept = set(servicer._send_response_callbacks)
         assert len(kept) == 1
         assert not any("none" in name for name in kept)
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -15,7 +16,8 @@ from mien.errors import MienError
 from mien.gallery.galleries import Galleries
 from mien.model.bundle import Bundle
 from mien.v1.gallery_pb2 import DUPLICATE_POLICY_SKIP_IDENTICAL as SKIP
-from mien.v1.gallery_pb2 import EnrollSampleRequest
+from mien.v1.gallery_pb2 import EnrollBatchRequest, EnrollSampleRequest
+from mien.v1.gallery_pb2_grpc import GalleryServiceStub
 from tests.faces import encoded
 from tests.processes import serving
 
@@ -53,9 +55,6 @@ class Streamer(Writer):
     """The same by EnrollBatch, for as long as its stream is served."""
 
     def run(self) -> None:
-        from mien.v1.gallery_pb2 import EnrollBatchRequest
-        from mien.v1.gallery_pb2_grpc import GalleryServiceStub
-
         with suppress(grpc.RpcError), grpc.insecure_channel(self._address) as channel:
             asked = (EnrollBatchRequest(seq=n, item=item) for n, item in enumerate(self._items()))
             for answer in GalleryServiceStub(channel).EnrollBatch(asked):
@@ -79,15 +78,13 @@ class Looker(threading.Thread):
 
     def run(self) -> None:
         with grpc.insecure_channel(self._address) as channel, suppress(grpc.RpcError):
-            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-            for answer in watch:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            for answer in stub.Watch(health_pb2.HealthCheckRequest()):
                 self.told.append(answer.status)
 
 
 @pytest.mark.parametrize("round_", range(2))
-def test_nothing_that_was_acknowledged_is_lost(
-    bundle: Bundle, tmp_path: Path, round_: int
-) -> None:
+def test_nothing_that_was_acknowledged_is_lost(bundle: Bundle, tmp_path: Path, round_: int) -> None:
     data = tmp_path / "data"
     log = (tmp_path / "log").open("w")
     drain = ("--drain-seconds", str(DRAIN_SECONDS))

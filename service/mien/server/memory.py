@@ -14,7 +14,9 @@ to 32 MiB as larger blocks are freed, and Pillow takes 16 MiB at a time for what
 
 
 def share_arenas(most: int) -> bool:
-    """Let all threads share so many arenas, and keep nothing large; False where the C library has no say.
+    """Let all threads share so many arenas, and keep nothing large.
+
+    False where the C library has no such setting.
 
     glibc gives up to eight for each core, each of which keeps what it once held. With two cores and
     25,000 malformed requests (`make fuzz`) a server grew from 162 to 207 MiB without end in sight,

@@ -48,4 +48,3 @@ class Room:
             with self._changed:
                 self._taken -= pixels
                 self._changed.notify_all()
-
