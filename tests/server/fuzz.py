@@ -49,10 +49,8 @@ TIMEOUT = 20.0
 CALLERS = 3
 GROWTH = 0.05
 """Of memory that is too much."""
-KINDS: list[MethodDescriptor] = [
-    *METHODS,
-    *health_pb2.DESCRIPTOR.services_by_name["Health"].methods,
-]
+OF_HEALTH: list[Any] = list(health_pb2.DESCRIPTOR.services_by_name["Health"].methods)
+KINDS: list[MethodDescriptor] = [*METHODS, *OF_HEALTH]
 BY_TRANSPORT = {
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max"),
     (grpc.StatusCode.NOT_FOUND, ""),

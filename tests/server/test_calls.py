@@ -11,7 +11,6 @@ from mien.errors import CallerGone, DeadlineExceeded
 from mien.server import calls
 from mien.server.calls import _stream
 
-
 NOBODY: Any = None
 """A context that nothing is asked of."""
 
