@@ -181,13 +181,14 @@ def soak(seconds: float, seed: int, folder: Path) -> Findings:
     The server is stopped under what load there is, and must leave nothing undone.
     """
     bundle, log = bundles.calibrated(folder / "bundle").folder, folder / "log"
-    findings, end = Findings(seconds), time.monotonic() + seconds
+    findings = Findings(seconds)
     with (
         log.open("w") as errors,
         processes.serving(bundle, folder / "data", log=errors) as server,
         Client(server.address) as client,
     ):
         client.create_gallery(GALLERY)
+        end = time.monotonic() + seconds
         callers = [Caller(server.address, seed + n, end, findings) for n in range(CALLERS)]
         threads = [threading.Thread(target=each.run) for each in callers]
         for each in threads:
