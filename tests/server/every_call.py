@@ -60,6 +60,14 @@ def make(
     return list(answer) if method.server_streaming else [answer]
 
 
+def raw(channel: grpc.Channel, method: MethodDescriptor, *requests: bytes) -> list[bytes]:
+    """Make a call with bytes instead of messages."""
+    shape = ["stream" if m else "unary" for m in (method.client_streaming, method.server_streaming)]
+    call: Any = getattr(channel, "_".join(shape))(path_of(method))
+    answer = call(iter(requests) if method.client_streaming else requests[0], timeout=20)
+    return list(answer) if method.server_streaming else [answer]
+
+
 def refusal(call: grpc.RpcError) -> tuple[grpc.StatusCode, str]:
     """Code and reason of a failed call."""
     assert isinstance(call, grpc.Call)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -537,11 +538,11 @@ def test_a_caller_that_is_killed_in_the_midst_leaves_nothing(
     )
     assert caller.stdout
     assert caller.stdout.readline() == "begun\n"
-    assert eventually(lambda: streams._free._value == streams._most - 1)
+    assert eventually(lambda: streams.open == 1)
     assert what == "snapshot" or eventually(lambda: len(leftovers(data)) == 1)
     caller.send_signal(signal.SIGKILL)
     caller.communicate(timeout=PATIENCE)
-    assert eventually(lambda: leftovers(data) == [] and streams._free._value == streams._most)
+    assert eventually(lambda: leftovers(data) == [] and streams.open == 0)
     with pytest.raises(GalleryNotFound):
         client.get_gallery("again")
 
@@ -557,9 +558,9 @@ def test_what_a_killed_server_left_of_a_snapshot_goes_at_the_next_start(data: Pa
 def test_more_streams_than_the_server_serves_are_refused(
     bundle: Bundle, data: Path, keeper: Maintenance, server: Server, tmp_path: Path
 ) -> None:
-    most = server.streams._most
-    for _ in range(most):
-        assert server.streams._free.acquire(blocking=False)
+    taken = ExitStack()
+    for _ in range(server.streams._most):
+        taken.enter_context(server.streams.place())
     request = match_pb2.FindDuplicatesRequest(gallery_id="staff", raw_threshold=0.8)
     for call in (
         lambda: keeper.snapshot("staff", tmp_path / "s"),
@@ -570,6 +571,7 @@ def test_more_streams_than_the_server_serves_are_refused(
         with pytest.raises(TooManyStreams):
             call()
     assert not (tmp_path / "s").exists()
+    taken.close()
 
 
 def test_a_search_for_duplicates_ends_when_nobody_waits(

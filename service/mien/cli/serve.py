@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mien.server.settings import Settings
 
 
+ARENAS = 2
+"""For all threads together."""
 LOOK_SECONDS = 0.1
 """How often it is looked whether a signal came."""
 
@@ -80,8 +82,10 @@ def run(settings: "Settings") -> None:
     # The core would print its own account of a port in use beside ours; set it to see more.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from mien.server.logs import log_to
+    from mien.server.memory import share_arenas
     from mien.server.server import Server
 
+    share_arenas(ARENAS)
     log_to(sys.stderr, settings.log_level)
     warnings.filterwarnings("ignore", module="PIL")  # of odd pictures, one line each, for ever
     told: list[int] = []

@@ -7,7 +7,6 @@ they are read: each may name another gallery.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any
 
 import grpc
@@ -153,11 +152,7 @@ class _Entry:
             record.asked(request)
             self._check(request)
             return request
-        first = next(request, None)
-        if first is None:
-            return iter(())
-        self._check(first)
-        return chain((first,), self._rest(request))
+        return self._each(request)
 
     def discreet(self, response: Any) -> Any:
         """Without names of galleries that the caller may not know of."""
@@ -173,22 +168,22 @@ class _Entry:
         if self._key:
             check_scope(self._key, named)
 
-    def _rest(self, requests: Iterator[Any]) -> Iterator[Any]:
-        """What follows the first, which was paid for with the call.
+    def _each(self, requests: Iterator[Any]) -> Iterator[Any]:
+        """The first was paid for with the call; the others wait until they may be asked.
 
         A stream of answers ends early at what is refused, for `refusal` to be raised when answers
         have been given. A single answer must not be made of a part: it is raised at once.
         """
-        for request in requests:
-            self._rates.wait(self._call.who, self._is_active)
-            try:
+        try:
+            for at, request in enumerate(requests):
+                if at:
+                    self._rates.wait(self._call.who, self._is_active)
                 self._check(request)
-            except errors.MienError as error:
-                self.refusal = error
-                if self._answers_once:
-                    raise
-                return
-            yield request
+                yield request
+        except errors.MienError as error:
+            self.refusal = error
+            if self._answers_once:
+                raise
 
 
 def _name_of(call: Call, context: grpc.ServicerContext) -> str:

@@ -15,6 +15,7 @@ from mien.model import bundle
 from mien.model.bundle import Bundle
 from mien.model.embedder import Embedder
 from mien.model.pipeline import Pipeline
+from mien.server.arriving import ArrivalInterceptor, Watch
 from mien.server.audit import Audit
 from mien.server.batch_size import measure
 from mien.server.batching import Batcher, Limits
@@ -136,6 +137,8 @@ class Server:
             undo.callback(audit.close)
         keyring = Keyring(settings.keys) if settings.keys else None
         rates = Rates(settings.calls_per_second, settings.calls_burst)
+        watch = Watch(settings.receive_seconds, settings.idle_seconds)
+        undo.callback(watch.close)
         most = CALLS_IN_ALL * settings.calls
         server = grpc.server(
             ThreadPoolExecutor(most, thread_name_prefix="mien"),
@@ -143,6 +146,7 @@ class Server:
             interceptors=[
                 Observer(self._metrics),
                 ErrorInterceptor(),
+                ArrivalInterceptor(watch),
                 Guard(keyring, rates, audit),
                 CallInterceptor(settings.calls),
             ],

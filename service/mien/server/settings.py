@@ -19,6 +19,8 @@ AT_LEAST_ONE = (
     "max_image_pixels",
     "max_streams",
     "keepalive_seconds",
+    "receive_seconds",
+    "idle_seconds",
 )
 AT_LEAST_ZERO = ("threads", "batch", "max_wait_ms", "drain_seconds", "calls_per_second")
 
@@ -76,6 +78,10 @@ class Settings:
     """Calls that one connection may have open at once; further ones wait at the caller."""
     keepalive_seconds: float = 60.0
     """How often an idle connection is tried, and closed if nobody answers within 20 s."""
+    receive_seconds: float = 30.0
+    """How long a call may take to bring its first request; then it is cut off."""
+    idle_seconds: float = 600.0
+    """How long a stream may bring no request and take no answer; then it is cut off."""
     reflection: bool = False
     """Tell callers what services there are (for grpcurl and the like)."""
     metrics_address: str = ""

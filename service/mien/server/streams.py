@@ -118,20 +118,25 @@ class Streams:
 
     def __init__(self, most: int = MAX_STREAMS) -> None:
         self._most = most
-        self._free = threading.BoundedSemaphore(most)
+        self._lock = threading.Lock()
+        self.open = 0
+        """How many there are now."""
 
     @contextmanager
     def place(self) -> Iterator[None]:
         """One more stream. Raises TooManyStreams."""
-        if not self._free.acquire(blocking=False):
-            raise TooManyStreams(
-                f"{self._most} streams are open, which is all that the server serves at a time; "
-                "try again when one has ended"
-            )
+        with self._lock:
+            if self.open >= self._most:
+                raise TooManyStreams(
+                    f"{self._most} streams are open, which is all that the server serves at a "
+                    "time; try again when one has ended"
+                )
+            self.open += 1
         try:
             yield
         finally:
-            self._free.release()
+            with self._lock:
+                self.open -= 1
 
     @contextmanager
     def arrivals(self, requests: Iterator[Request]) -> Iterator[Arrivals[Request]]:
