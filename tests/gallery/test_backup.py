@@ -1,9 +1,11 @@
 """A gallery in a file, and back."""
 
+import os
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,11 +20,13 @@ from mien.errors import (
     OutputExists,
     SnapshotInvalid,
 )
+from mien.gallery import backup
 from mien.gallery.galleries import Galleries
 from mien.gallery.prove import prove_absent
 from mien.gallery.records import About, Deletion, Enrolment, Quality, Retention, SubjectChange
 from mien.gallery.store import journal
 from mien.gallery.store.store import FILE_NAME
+from mien.matching.metrics import Vectors
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks, sha256
 
 KEPT = Retention(max_age=timedelta(days=3650))
@@ -232,6 +236,70 @@ def test_a_deletion_does_not_wait_for_a_snapshot(
     stamp = staff.snapshot("staff", tmp_path / "snapshot")
     assert (deleted[0].samples, stamp.subjects, stamp.revision) == (2, 2, deleted[0].revision)
     assert [each.file for each in prove_absent(tmp_path, look)] == []
+
+
+def files_with(data: Path, vector: Vectors) -> list[str]:
+    """Files below the directory that have the vector, of those that are there long enough."""
+    found = []
+    for folder, _, names in os.walk(data):
+        for path in (Path(folder, name) for name in names):
+            with suppress(FileNotFoundError):
+                found += [path.name] if vector.tobytes() in path.read_bytes() else []
+    return found
+
+
+@pytest.mark.parametrize("when", ["copying", "extracting", "reading"])
+def test_who_is_deleted_while_a_snapshot_is_taken_is_in_no_file_of_the_directory(
+    staff: Galleries, data: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Though what was copied before is in the snapshot, which may be written elsewhere."""
+    look = looks(1)[0]
+    found: list[list[str]] = []
+
+    def delete() -> None:
+        if not found:
+            assert files_with(data, look) == [f"{FILE_NAME}-wal"]
+            staff.delete_subject("staff", "p0")
+            found.append(files_with(data, look))
+
+    breathe, fill = journal.Journal._breathe, backup._fill
+    if when == "copying":
+        monkeypatch.setattr(journal, "COPY_PAGES", 1)
+
+        def breathe_and_delete(self: journal.Journal, *left: int) -> None:
+            breathe(self, *left)
+            if left[0] < 3:
+                delete()
+
+        monkeypatch.setattr(journal.Journal, "_breathe", breathe_and_delete)
+    if when == "extracting":
+
+        def fill_and_delete(whole: sqlite3.Connection, gallery_id: str) -> None:
+            fill(whole, gallery_id)
+            delete()
+
+        monkeypatch.setattr(backup, "_fill", fill_and_delete)
+    with staff.open_snapshot("staff") as (stamp, file):
+        delete()
+        content = file.read()
+    assert found == [[]]
+    assert stamp.subjects == (2 if when == "copying" else 3)
+    assert (look.tobytes() in content) == (when != "copying")
+    assert not list(data.glob("mien-copy-*"))
+
+
+def test_an_opened_snapshot_is_the_same_as_one_that_is_written(
+    staff: Galleries, tmp_path: Path
+) -> None:
+    written = staff.snapshot("staff", tmp_path / "written")
+    with staff.open_snapshot("staff") as (stamp, file):
+        (tmp_path / "read").write_bytes(file.read())
+    assert replace(stamp, taken=written.taken) == written
+    for name in ("written", "read"):
+        staff.restore(tmp_path / name, name)
+    assert staff.subjects("written") == staff.subjects("read") == staff.subjects("staff")
+    with pytest.raises(GalleryNotFound), staff.open_snapshot("stafff"):
+        pass
 
 
 def damage(path: Path, *statements: str) -> None:
