@@ -30,7 +30,7 @@ from mien.gallery.store.connections import connect_reader, translated
 from mien.gallery.store.journal import LEFTOVER
 from mien.gallery.store.schema import is_older, migrate
 from mien.gallery.store.store import Store
-from mien.gallery.store.tables import galleries, samples
+from mien.gallery.store.tables import galleries
 from mien.gallery.times import to_microseconds, to_moment
 
 STAMP = """CREATE TABLE snapshot (
@@ -42,6 +42,9 @@ STAMP = """CREATE TABLE snapshot (
     samples INTEGER NOT NULL,
     taken INTEGER NOT NULL
 )"""
+
+LARGEST_NUMBER = 2**40
+"""That a key or a revision in a snapshot may be; larger ones would use up those of the store."""
 
 COPY = (
     """INSERT INTO {to}.subjects (key, gallery, subject_id, display_name, consent_ref, created,
@@ -62,6 +65,21 @@ COPY = (
             source, quality, expires, crc
         FROM {of}.samples WHERE gallery = :gallery ORDER BY key""",
 )
+
+
+SHIFTS = """SELECT
+    (SELECT coalesce(max(key), 0) FROM {to}.subjects) + 1
+        - coalesce((SELECT min(key) FROM {of}.subjects WHERE gallery = :gallery), 0),
+    (SELECT coalesce(max(slot), 0) FROM {to}.vectors) + 1
+        - coalesce((SELECT min(slot) FROM {of}.samples WHERE gallery = :gallery), 0),
+    coalesce((SELECT seq FROM {to}.sqlite_sequence WHERE name = 'samples'), 0) + 1
+        - coalesce((SELECT min(key) FROM {of}.samples WHERE gallery = :gallery), 0)"""
+"""By how much keys grow, so that they come right after those that are taken. Not by as many as are
+taken: a gallery that is saved and restored again and again would double its keys each time."""
+
+LARGEST = """SELECT max(abs(number)) FROM (
+    SELECT key AS number FROM subjects UNION ALL SELECT key FROM samples
+    UNION ALL SELECT slot FROM vectors UNION ALL SELECT revision FROM galleries)"""
 
 
 def snapshot(store: Store, gallery_id: str, target: Path) -> Stamp:
@@ -128,10 +146,8 @@ def _attach(whole: sqlite3.Connection, part: Path) -> None:
 def _fill(whole: sqlite3.Connection, gallery_id: str) -> None:
     """Everybody of a gallery into `other`, whose only gallery it is, in one transaction."""
     (into,) = whole.execute("SELECT key FROM other.galleries").fetchone()
-    values = {"gallery": galleries.key_of(whole, gallery_id), "into": into}
-    values |= dict.fromkeys(("subjects", "slots", "samples"), 0)
     whole.execute("BEGIN")
-    _copy(whole, values, of="main", to="other")
+    _copy(whole, galleries.key_of(whole, gallery_id), into, of="main", to="other")
     whole.execute("COMMIT")
 
 
@@ -163,6 +179,9 @@ def _read(source: Path) -> Snapshot:
     with translated(source), closing(connect_reader(source)) as connection:
         if is_older(connection, source):
             raise StoreInvalid(f"{source} is of another version of mien")
+        # First, so that nothing runs that somebody else put there: a view, a trigger.
+        if _tables(connection) != _tables_expected():
+            raise StoreInvalid(f"{source} is damaged: its tables are not those of a snapshot")
         findings = integrity.check(connection).findings
         wrong = [finding for finding in findings if finding.what != "clock"]
         if wrong:
@@ -172,6 +191,9 @@ def _read(source: Path) -> Snapshot:
         # Nothing else in the file tells a flipped bit of the stamp, or of the revision.
         if not stamps or [_stamp_of(info, stamps[0].taken) for info in infos] != stamps:
             raise StoreInvalid(f"{source} is not of what its stamp says")
+        (largest,) = connection.execute(LARGEST).fetchone()
+        if largest > LARGEST_NUMBER:
+            raise StoreInvalid(f"{source} is damaged: it has a key or a revision of {largest}")
         return Snapshot(stamps[0], infos[0], galleries.key_of(connection, infos[0].gallery_id))
 
 
@@ -191,8 +213,7 @@ def _restore(
 ) -> GalleryInfo:
     """Of a snapshot that is attached as `other`."""
     into = _empty_gallery(connection, gallery_id, snapshot.info, now)
-    values = {"gallery": snapshot.gallery, "into": into, **_taken_keys(connection)}
-    _copy(connection, values, of="other", to="main")
+    _copy(connection, snapshot.gallery, into, of="other", to="main")
     connection.execute(
         "UPDATE main.galleries SET revision = max(revision, ?) WHERE key = ?",
         (snapshot.stamp.revision, into),
@@ -232,24 +253,26 @@ def _empty_gallery(
     return galleries.key_of(connection, gallery_id)
 
 
-def _taken_keys(connection: sqlite3.Connection) -> dict[str, int]:
-    """Up to where keys are taken."""
-    return {
-        "subjects": _largest(connection, "key", "subjects"),
-        "slots": _largest(connection, "slot", "vectors"),
-        "samples": samples.last_key(connection),
-    }
+def _tables(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
+    """All that a database is made of."""
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+    return connection.execute(query).fetchall()
 
 
-def _copy(connection: sqlite3.Connection, values: dict[str, int], of: str, to: str) -> None:
-    """Everything of a gallery of one database into one of another, under keys beyond these."""
+def _tables_expected() -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection, Path(":memory:"))
+        connection.execute(STAMP)
+        return _tables(connection)
+
+
+def _copy(connection: sqlite3.Connection, gallery: int, into: int, of: str, to: str) -> None:
+    """Everything of a gallery of one database into one of another, under keys that are free."""
+    shifts = connection.execute(SHIFTS.format(of=of, to=to), {"gallery": gallery}).fetchone()
+    values = {"gallery": gallery, "into": into}
+    values |= zip(("subjects", "slots", "samples"), shifts, strict=True)
     for statement in COPY:
         connection.execute(statement.format(of=of, to=to), values)
-
-
-def _largest(connection: sqlite3.Connection, column: str, table: str) -> int:
-    query = f"SELECT coalesce(max({column}), 0) FROM main.{table}"  # noqa: S608 - ours
-    return int(connection.execute(query).fetchone()[0])
 
 
 def _stamps(connection: sqlite3.Connection) -> list[Stamp]:
