@@ -128,6 +128,8 @@ def _prepare(whole: sqlite3.Connection, gallery_id: str, part: Path, now: int) -
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
     with closing(sqlite3.connect(part, isolation_level=None)) as connection:
+        # It counts for nothing until it is whole, so that it needs no journal, here and below.
+        connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         migrate(connection, part)
         galleries.insert(connection, info, to_microseconds(info.created))
@@ -137,7 +139,7 @@ def _prepare(whole: sqlite3.Connection, gallery_id: str, part: Path, now: int) -
 
 
 def _attach(whole: sqlite3.Connection, part: Path) -> None:
-    """A file as `other`. It counts for nothing until it is whole, and so needs no journal."""
+    """A file as `other`."""
     whole.execute("ATTACH DATABASE ? AS other", (str(part),))
     whole.execute("PRAGMA other.journal_mode = OFF")
     whole.execute("PRAGMA other.synchronous = OFF")
