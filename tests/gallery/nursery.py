@@ -18,9 +18,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mien.gallery.galleries import Galleries
+from mien.gallery.store import journal
 from tests.gallery.operations import DeleteSamples, Operation, written
 
 LONG = 600.0
+
+LOG_BYTES = 2**15
+"""So short that it is often begun anew in place between two deletions, each of which cuts it."""
 
 
 def live(data: Path, plan: Path, log: BinaryIO) -> None:
@@ -61,6 +65,7 @@ def bear(data: str, plan: str, log: str) -> int:
 
 
 if __name__ == "__main__":
+    journal.LOG_BYTES = LOG_BYTES
     for line in sys.stdin:
         child = bear(*json.loads(line))
         os.write(1, f"born {child}\n".encode())

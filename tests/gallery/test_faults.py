@@ -17,6 +17,7 @@ from mien.errors import (
     DataDirectoryLocked,
     MienError,
     SettingsInvalid,
+    SnapshotInvalid,
     StorageFull,
     StoreInvalid,
 )
@@ -148,7 +149,7 @@ def test_a_bit_that_flips_in_a_snapshot_is_refused_or_harmless(
         restore = Restore(gallery_id=f"copy{number}", source=path)
         try:
             told = restore.told(restore.run(staff))
-        except StoreInvalid:
+        except SnapshotInvalid:
             refused += 1
         else:
             assert told == restore.apply(world), f"bit {bit} of byte {bit // 8}"
@@ -203,7 +204,7 @@ def test_a_name_that_is_no_text_is_refused_and_said(
         Galleries(data)
     with (
         Galleries(data.with_name("new")) as galleries,
-        pytest.raises(StoreInvalid, match="damaged"),
+        pytest.raises(SnapshotInvalid, match="no snapshot that can be restored"),
     ):
         galleries.restore(snapshots / "taken")
 

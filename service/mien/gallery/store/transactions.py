@@ -9,13 +9,10 @@ from sqlite3 import Connection
 from mien.errors import DataDirectoryLocked, StorageFull
 from mien.gallery.store.connections import Readers, translated
 from mien.gallery.store.forgetting import Removed
-from mien.gallery.store.journal import Journal
+from mien.gallery.store.journal import LEFTOVER, Journal
 from mien.gallery.store.tables import galleries, ledger
 from mien.gallery.store.tables.ledger import Asked
 from mien.gallery.times import Clock
-
-LEFTOVER = "mien-copy-"
-"""How folders begin that are there while a snapshot is taken, unless a crash left them."""
 
 
 class Transactions:
