@@ -3,8 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -48,16 +47,19 @@ class CallInterceptor(grpc.ServerInterceptor):
         behaviour = handler.unary_unary
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            with self._place(), deadline.kept(deadline_of(context)):
-                deadline.check("begin")
-                return behaviour(request, context)
+            self._enter()
+            try:
+                with deadline.kept(deadline_of(context)):
+                    deadline.check("begin")
+                    return behaviour(request, context)
+            finally:
+                self._leave()
 
         return grpc.unary_unary_rpc_method_handler(
             answer, handler.request_deserializer, handler.response_serializer
         )
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
+    def _enter(self) -> None:
         with self._lock:
             if self._now >= self._most:
                 raise QueueFull(
@@ -66,8 +68,7 @@ class CallInterceptor(grpc.ServerInterceptor):
                     RETRY_SECONDS,
                 )
             self._now += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._now -= 1
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._now -= 1

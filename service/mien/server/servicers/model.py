@@ -11,6 +11,7 @@ from mien.v1 import model_pb2, model_pb2_grpc
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self._model = messages.write_model(bundle)
 
     def GetModel(
         self, request: model_pb2.GetModelRequest, context: grpc.ServicerContext
@@ -18,7 +19,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         name = self._bundle.manifest.name
         if request.model_id not in ("", name):
             raise ModelNotFound(f"no model {request.model_id!r} is served; {name!r} is")
-        return messages.write_model(self._bundle)
+        return self._model
 
     def GetCalibration(
         self, request: model_pb2.GetCalibrationRequest, context: grpc.ServicerContext
