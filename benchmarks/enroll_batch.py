@@ -94,7 +94,7 @@ def store(bundle: Bundle, data: Path, vectors: Vectors) -> tuple[float, float]:
         return len(items) / (time.monotonic() - start), processor / len(items) * 1e6
 
 
-def streamed(  # noqa: PLR0913 - one round of one policy
+def streamed(  # noqa: PLR0913, PLR0917 - one round of one policy
     process: "subprocess.Popen[str]",
     address: str,
     bundle: Bundle,

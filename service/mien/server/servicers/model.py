@@ -11,7 +11,6 @@ from mien.v1 import model_pb2, model_pb2_grpc
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._model = messages.write_model(bundle)
 
     def GetModel(
         self, request: model_pb2.GetModelRequest, context: grpc.ServicerContext
@@ -19,7 +18,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         name = self._bundle.manifest.name
         if request.model_id not in ("", name):
             raise ModelNotFound(f"no model {request.model_id!r} is served; {name!r} is")
-        return self._model
+        return messages.write_model(self._bundle)
 
     def GetCalibration(
         self, request: model_pb2.GetCalibrationRequest, context: grpc.ServicerContext
