@@ -38,7 +38,7 @@ class House:
             handlers=[self.doorway],
             interceptors=[Handlers(self.doorway), self.asked],
         )
-        tell = grpc.unary_unary_rpc_method_handler(_tell)
+        tell: Any = grpc.unary_unary_rpc_method_handler(_tell)
         self.doorway.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler("mien.v1.T", {"tell": tell})]
         )
@@ -47,8 +47,8 @@ class House:
         self.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
 
     def call(self, method: str = "/mien.v1.T/tell") -> str:
-        answer: bytes = self.channel.unary_unary(method)(b"", timeout=PATIENCE)
-        return answer.decode()
+        ask: Any = self.channel.unary_unary(method)
+        return str(ask(b"", timeout=PATIENCE), "ascii")
 
 
 def _tell(_: bytes, context: grpc.ServicerContext) -> bytes:
