@@ -5,12 +5,15 @@ batch), `network` (one batch), `search` (of a gallery), `enroll` (until durable 
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeAlias
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeAlias, TypeVar
 
 Listener: TypeAlias = Callable[[str, float], None]
 """Takes the name of a stage and seconds. Called by the thread that was at work."""
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 _listeners: tuple[Listener, ...] = ()
 
@@ -27,12 +30,31 @@ def ignore(listener: Listener) -> None:
     _listeners = tuple(each for each in _listeners if each != listener)
 
 
-@contextmanager
-def timed(stage: str) -> Iterator[None]:
+def timed(stage: str) -> "_Timed":
     """What is inside is this stage, whether it goes well or not. Also decorates functions."""
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
+    return _Timed(stage)
+
+
+class _Timed:
+    """No generator, which takes three times as long: every picture goes through it."""
+
+    __slots__ = ("_began", "_stage")
+    _began: float
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
         for listener in _listeners:
-            listener(stage, time.perf_counter() - began)
+            listener(self._stage, time.perf_counter() - self._began)
+
+    def __call__(self, function: Callable[Given, Result]) -> Callable[Given, Result]:
+        @wraps(function)
+        def inside(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+            with _Timed(self._stage):
+                return function(*args, **kwargs)
+
+        return inside

@@ -33,11 +33,11 @@ from mien.errors import (
     UnsupportedOperatingPoint,
 )
 from mien.gallery.galleries import Galleries
+from mien.gallery.store.journal import LEFTOVER
 from mien.maintenance import Maintenance
 from mien.matching.decision import TargetFMR
 from mien.matching.metrics import Vectors
 from mien.model.bundle import Bundle
-from mien.server import snapshots
 from mien.server.duplicates import find_duplicates
 from mien.server.server import Server
 from mien.server.settings import Settings
@@ -73,7 +73,7 @@ def keeper(client: Client) -> Maintenance:
 
 
 def leftovers(data: Path) -> list[str]:
-    return [path.name for path in data.iterdir() if path.name.startswith(snapshots.LEFTOVER)]
+    return [path.name for path in data.iterdir() if path.name.startswith(LEFTOVER)]
 
 
 def eventually(true: Callable[[], bool]) -> bool:
@@ -548,7 +548,7 @@ def test_a_caller_that_is_killed_in_the_midst_leaves_nothing(
 
 
 def test_what_a_killed_server_left_of_a_snapshot_goes_at_the_next_start(data: Path) -> None:
-    left = data / f"{snapshots.LEFTOVER}x"
+    left = data / f"{LEFTOVER}x"
     left.mkdir()
     (left / "upload").write_bytes(b"somebody")
     with Galleries(data):

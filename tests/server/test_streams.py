@@ -49,10 +49,30 @@ class TestArrivals:
         taken = arrivals.take(100)
         time.sleep(0.05)
         assert (len(taken), source.read) == (4, 4)
+        arrivals.close()
+
+    def test_reading_goes_on_when_half_of_the_window_is_free(self) -> None:
+        source = Source()
+        arrivals = Arrivals(iter(source), window=4)
+        until(lambda: source.read == 4)
+        taken = arrivals.take(100)
         arrivals.answered(taken[0])
-        until(lambda: source.read == 5)
         time.sleep(0.05)
-        assert source.read == 5
+        assert source.read == 4
+        arrivals.answered(taken[1])
+        until(lambda: source.read == 6)
+        time.sleep(0.05)
+        assert source.read == 6
+        arrivals.close()
+
+    def test_the_next_is_read_after_one_that_was_heavier_than_all_may_be(self) -> None:
+        source = Source(size=1000)
+        arrivals = Arrivals(iter(source), size=10)
+        for number in range(1, 4):
+            (taken,) = arrivals.take()
+            assert source.read == number
+            arrivals.answered(taken)
+            until(lambda: source.read == number + 1)  # noqa: B023 - called here
         arrivals.close()
 
     def test_heavy_requests_fill_the_window_sooner_and_one_always_fits(self) -> None:

@@ -1,12 +1,12 @@
 """What is known of a call that is being answered."""
 
+import random
 import re
-import secrets
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote
-from weakref import WeakKeyDictionary
 
 import grpc
 
@@ -14,8 +14,16 @@ REQUEST_ID = "x-request-id"
 """The metadata that a caller may send, and is answered with."""
 
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}")
-_calls: WeakKeyDictionary[grpc.ServicerContext, "Call"] = WeakKeyDictionary()
-_request_id: ContextVar[str] = ContextVar("request_id", default="")
+ID_BITS = 128
+MOST_PEERS = 1024
+"""Addresses that are kept as they were read; each connection has another."""
+
+_ids = random.Random()  # noqa: S311 - they tell calls apart, and guard nothing
+"""Not the system's: reading that gives the interpreter's lock away, in the midst of each call."""
+
+_call: ContextVar["Call"] = ContextVar("call")
+_arrived: ContextVar[float] = ContextVar("arrived")
+"""gRPC gives each call a context of its own, from its arrival to its end."""
 
 
 @dataclass
@@ -35,22 +43,32 @@ class Call:
     """Those that the requests named."""
 
 
+def arrive() -> None:
+    """Note that a call has come, for `arrived`; the thread that will answer it may be busy."""
+    _arrived.set(time.monotonic())
+
+
+def arrived() -> float:
+    """When the call came, on `time.monotonic`'s clock."""
+    return _arrived.get()
+
+
 def begin(method: str, context: grpc.ServicerContext) -> Call:
-    """Note the call, for `call_of`, and for the logs of the thread that answers it."""
+    """Note the call, for `current_call`, and for the logs of the thread that answers it."""
     call = Call(method, _id_of(context), peer_of(context))
-    _calls[context] = call
-    _request_id.set(call.request_id)
+    _call.set(call)
     return call
 
 
-def call_of(context: grpc.ServicerContext) -> Call:
-    """The call that a context is of."""
-    return _calls[context]
+def current_call() -> Call:
+    """The call that this thread answers."""
+    return _call.get()
 
 
 def current_request_id() -> str:
-    """Of the call that this thread answers, or answered last; empty in all other threads."""
-    return _request_id.get()
+    """Of the call that this thread answers; empty in all other threads."""
+    call = _call.get(None)
+    return call.request_id if call else ""
 
 
 def metadata(context: grpc.ServicerContext, name: str) -> str | None:
@@ -61,7 +79,12 @@ def metadata(context: grpc.ServicerContext, name: str) -> str | None:
 
 def peer_of(context: grpc.ServicerContext) -> str:
     """`127.0.0.1` of `ipv4:127.0.0.1:50051`, `::1` of `ipv6:%5B::1%5D:50051`, else as it is."""
-    peer = unquote(context.peer())
+    return _address(context.peer())
+
+
+@lru_cache(MOST_PEERS)
+def _address(quoted: str) -> str:
+    peer = unquote(quoted)
     kind, _, address = peer.partition(":")
     return address.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else peer
 
@@ -69,4 +92,6 @@ def peer_of(context: grpc.ServicerContext) -> str:
 def _id_of(context: grpc.ServicerContext) -> str:
     """The caller's own, if it is sane; it goes into logs."""
     given = metadata(context, REQUEST_ID)
-    return given if given and _SANE.fullmatch(given) else secrets.token_hex(16)
+    if given and _SANE.fullmatch(given):
+        return given
+    return f"{_ids.getrandbits(ID_BITS):0{ID_BITS // 4}x}"

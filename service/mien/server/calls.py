@@ -4,7 +4,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -57,14 +56,17 @@ class CallInterceptor(grpc.ServerInterceptor):
 
     def _single(self, behaviour: Behaviour) -> Behaviour:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            with self._place(), deadline.kept(deadline_of(context)):
-                deadline.check("begin")
-                return behaviour(request, context)
+            self._enter()
+            try:
+                with deadline.kept(deadline_of(context)):
+                    deadline.check("begin")
+                    return behaviour(request, context)
+            finally:
+                self._leave()
 
         return answer
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
+    def _enter(self) -> None:
         with self._lock:
             if self._now >= self._most:
                 raise QueueFull(
@@ -73,11 +75,10 @@ class CallInterceptor(grpc.ServerInterceptor):
                     RETRY_SECONDS,
                 )
             self._now += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._now -= 1
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._now -= 1
 
 
 def _stream(behaviour: Behaviour) -> Behaviour:

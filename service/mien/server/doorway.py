@@ -21,6 +21,11 @@ class Doorway(grpc.GenericRpcHandler):
         self._handlers: list[grpc.GenericRpcHandler] = []
         self._open = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether what answers a call now answers it henceforth."""
+        return self._open
+
     def open(self) -> None:
         """Everything was added."""
         self._open = True

@@ -4,17 +4,15 @@ Stands after what turns errors into statuses. Requests of a stream are looked at
 they are read: each may name another gallery.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import grpc
 
 from mien import errors
 from mien.server.access import Access, access_of, check_role, check_scope, galleries_in
 from mien.server.audit import Audit
-from mien.server.call import Call, call_of, metadata
+from mien.server.call import Call, current_call, metadata
 from mien.server.interceptors import Behaviour, kind_of
 from mien.server.keyring import Keyring
 from mien.server.keys import Key
@@ -50,22 +48,22 @@ class Guard(grpc.ServerInterceptor):
 
     def _single(self, behaviour: Behaviour, access: Access, streaming: bool) -> Behaviour:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            call = call_of(context)
+            call = current_call()
             with self._record(call, access) as record:
                 entry = self._admit(call, context, once=True)
                 response = behaviour(entry.checked(request, streaming, record), context)
-                record.say(outcome_of(response))
+                record.say(response)
                 return response
 
         return answer
 
     def _stream(self, behaviour: Behaviour, access: Access, streaming: bool) -> Behaviour:
         def answers(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            call = call_of(context)
+            call = current_call()
             with self._record(call, access) as record:
                 entry = self._admit(call, context, once=False)
                 for response in behaviour(entry.checked(request, streaming, record), context):
-                    record.say(outcome_of(response), isinstance(response, _DECISIONS))
+                    record.say(response, isinstance(response, _DECISIONS))
                     yield entry.discreet(response)
                 if entry.refusal:
                     raise entry.refusal
@@ -82,21 +80,8 @@ class Guard(grpc.ServerInterceptor):
         self._rates.take(call.who)
         return _Entry(call, key, self._rates, context.is_active, once)
 
-    @contextmanager
-    def _record(self, call: Call, access: Access) -> Iterator["_Record"]:
-        """Audits what the block says, or what ends it."""
-        record = _Record(call, self._audit if access.audited else None)
-        try:
-            yield record
-        except errors.GalleryNotFound as error:
-            record.end(error)
-            if call.scope is not None:
-                raise errors.GalleryNotFound(_NO_GALLERY) from None
-            raise
-        except BaseException as error:
-            record.end(error)
-            raise
-        record.end(None)
+    def _record(self, call: Call, access: Access) -> "_Record":
+        return _Record(call, self._audit if access.audited else None)
 
 
 _DECISIONS = (match_pb2.IdentifyStreamResponse,)
@@ -104,32 +89,43 @@ _DECISIONS = (match_pb2.IdentifyStreamResponse,)
 
 
 class _Record:
-    """What is audited of a call."""
+    """Audits what a call comes to: what is said within, or what ends it."""
 
     def __init__(self, call: Call, audit: Audit | None) -> None:
         self._call, self._audit = call, audit
         self._facts: dict[str, Any] = {}
         self._said: Outcome = ("answered", {})
-        self._words: Counter[str] = Counter()
+        self._words: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._end(error)
+        if isinstance(error, errors.GalleryNotFound) and self._call.scope is not None:
+            raise errors.GalleryNotFound(_NO_GALLERY) from None
 
     def asked(self, request: Any) -> None:
-        self._facts = asked(request)
+        if self._audit:
+            self._facts = asked(request)
 
-    def say(self, outcome: Outcome, at_once: bool = False) -> None:
-        """The outcome of the call or, of a stream, of one message."""
-        self._said = outcome
-        self._words[outcome[0]] += 1
-        if at_once and self._audit:
-            self._audit.write(self._call, outcome[0], self._facts | outcome[1])
+    def say(self, response: Any, at_once: bool = False) -> None:
+        """What is answered to the call, or one message of a stream of answers."""
+        if not self._audit:
+            return
+        word, facts = self._said = outcome_of(response)
+        self._words[word] = self._words.get(word, 0) + 1
+        if at_once:
+            self._audit.write(self._call, word, self._facts | facts)
 
-    def end(self, error: BaseException | None) -> None:
+    def _end(self, error: BaseException | None) -> None:
         if not self._audit:
             return
         word, facts = self._said
         if sum(self._words.values()) > 1:
-            word, facts = "streamed", {"messages": dict(self._words)}
+            word, facts = "streamed", {"messages": self._words}
         if error is not None:
-            facts = {"messages": dict(self._words)} if self._words else {}
+            facts = {"messages": self._words} if self._words else {}
             word = "refused" if isinstance(error, errors.MienError) else "failed"
             word = "hung up" if isinstance(error, GeneratorExit | grpc.RpcError) else word
             facts["reasons"] = [getattr(error, "reason", type(error).__name__)]

@@ -6,6 +6,7 @@ and of galleries the first MOST_GALLERIES by id have a label, all others togethe
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,10 @@ class Metrics:
         self._batches = Histogram(
             "mien_batch_size", "Crops in a run of the network.", buckets=SIZES, registry=registry
         )
+        # Looking one up by its labels takes as long as counting: each is looked up once.
+        self._calls_of = cache(self._calls.labels)
+        self._seconds_of = cache(self._seconds.labels)
+        self._stage_of = cache(self._stages.labels)
         stages.listen(self.stage)
 
     def close(self) -> None:
@@ -73,13 +78,13 @@ class Metrics:
     def ended(self, method: str, code: str, seconds: float, reason: str | None) -> None:
         method = method if method in TABLE else OTHER_METHOD
         self._open.dec()
-        self._calls.labels(method, code).inc()
-        self._seconds.labels(method).observe(seconds)
+        self._calls_of(method, code).inc()
+        self._seconds_of(method).observe(seconds)
         if reason:
             self._refusals.labels(reason).inc()
 
     def stage(self, name: str, seconds: float) -> None:
-        self._stages.labels(name).observe(seconds)
+        self._stage_of(name).observe(seconds)
 
     def batches(
         self, embed: Callable[[npt.NDArray[np.uint8]], Vectors]

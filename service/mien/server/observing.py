@@ -3,19 +3,22 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from mien.server.call import REQUEST_ID, Call, begin
+from mien.server.call import REQUEST_ID, Call, arrived, begin
 from mien.server.interceptors import Behaviour, kind_of
 from mien.server.logs import FACTS
 from mien.server.metrics import Metrics
 
 _DETAILS = "grpc-status-details-bin"
 _log = logging.getLogger(__name__)
+
+_Trailers: TypeAlias = tuple[tuple[str, str | bytes], ...]
+_Seen: TypeAlias = tuple[Call, float, _Trailers]
+"""A call, when it came, and the trailers that it was given."""
 
 
 class Observer(grpc.ServerInterceptor):
@@ -29,46 +32,51 @@ class Observer(grpc.ServerInterceptor):
         continuation: "Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None]",
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        arrived = time.monotonic()
         handler = continuation(handler_call_details)
         if handler is None:
             return None
         kind, make = kind_of(handler)
         behaviour, method = getattr(handler, kind), handler_call_details.method
-        seen = (self._stream if handler.response_streaming else self._single)(
-            behaviour, method, arrived
-        )
+        seen = (self._stream if handler.response_streaming else self._single)(behaviour, method)
         return make(seen, handler.request_deserializer, handler.response_serializer)
 
-    def _single(self, behaviour: Behaviour, method: str, arrived: float) -> Behaviour:
+    def _single(self, behaviour: Behaviour, method: str) -> Behaviour:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            with self._seen(method, context, arrived):
+            seen = self._begin(method, context)
+            try:
                 return behaviour(request, context)
+            finally:
+                self._end(seen, context)
 
         return answer
 
-    def _stream(self, behaviour: Behaviour, method: str, arrived: float) -> Behaviour:
+    def _stream(self, behaviour: Behaviour, method: str) -> Behaviour:
         def answers(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            with self._seen(method, context, arrived):
+            seen = self._begin(method, context)
+            try:
                 yield from behaviour(request, context)
+            finally:
+                self._end(seen, context)
 
         return answers
 
-    @contextmanager
-    def _seen(self, method: str, context: grpc.ServicerContext, arrived: float) -> Iterator[None]:
-        call = begin(method, context)
-        self._metrics.began(call.began - arrived)
-        context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
-        try:
-            yield
-        finally:
-            self._note(call, context, time.monotonic() - arrived)
+    def _begin(self, method: str, context: grpc.ServicerContext) -> "_Seen":
+        call, came = begin(method, context), arrived()
+        self._metrics.began(call.began - came)
+        trailers = ((REQUEST_ID, call.request_id),)
+        context.set_trailing_metadata(trailers)
+        return call, came, trailers
 
-    def _note(self, call: Call, context: grpc.ServicerContext, seconds: float) -> None:
-        code, reason = _code(context), _reason(context)
-        trailing = context.trailing_metadata() or ()
-        if all(name != REQUEST_ID for name, _ in trailing):  # who aborts a call sets its own
-            context.set_trailing_metadata((*trailing, (REQUEST_ID, call.request_id)))
+    def _end(self, seen: "_Seen", context: grpc.ServicerContext) -> None:
+        call, came, trailers = seen
+        trailing = context.trailing_metadata()
+        code, reason = _code(context), None
+        if trailing is not trailers:  # who aborts a call sets its own
+            reason = _reason(trailing)
+            context.set_trailing_metadata((*(trailing or ()), *trailers))
+        self._note(call, code, reason, time.monotonic() - came)
+
+    def _note(self, call: Call, code: str, reason: str | None, seconds: float) -> None:
         self._metrics.ended(call.method, code, seconds, reason)
         if _log.isEnabledFor(logging.INFO):
             facts = {
@@ -90,9 +98,9 @@ def _code(context: grpc.ServicerContext) -> str:
     return "OK" if context.is_active() else "CANCELLED"
 
 
-def _reason(context: grpc.ServicerContext) -> str | None:
+def _reason(trailing: "_Trailers | None") -> str | None:
     """Why the call was refused; None if it was not, or not by us."""
-    details = dict(context.trailing_metadata() or ()).get(_DETAILS)
+    details = dict(trailing or ()).get(_DETAILS)
     if not isinstance(details, bytes):
         return None
     info = error_details_pb2.ErrorInfo()

@@ -24,6 +24,7 @@ from mien.server.doorway import Doorway
 from mien.server.enroller import Enroller
 from mien.server.explanations import Explanations
 from mien.server.guard import Guard
+from mien.server.handlers import Handlers
 from mien.server.interceptors import ErrorInterceptor
 from mien.server.keyring import Keyring
 from mien.server.maintenance import MaintenanceServicer
@@ -144,6 +145,7 @@ class Server:
             ThreadPoolExecutor(most, thread_name_prefix="mien"),
             handlers=[self._doorway],
             interceptors=[
+                Handlers(self._doorway),
                 Observer(self._metrics),
                 ErrorInterceptor(),
                 ArrivalInterceptor(watch),
