@@ -57,6 +57,12 @@ class Decoded:
     reduction: int = 1
     """Pixels of the file, along one axis, that one of these stands for."""
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture in full."""
+        height, width = self.pixels.shape[:2]
+        return width * self.reduction, height * self.reduction
+
 
 def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RGB:
     """Decode a picture, the first frame of an animated one, and turn it upright by its EXIF.

@@ -21,10 +21,13 @@ from mien.model.foreign.stated import Stated
 from mien.model.foreign.trial import CLEARLY, HALVES, Tried, attempt, choose, is_grey
 from mien.model.pipeline import Pipeline
 from mien.model.proof import prove
+from mien.vision.cropper import Cropper
+from mien.vision.faces import WholePicture
 from tests.faces import folder_of_people
 from tests.model.foreign.networks import build, by_hand, write
 
 SIDE = 16
+CROPPER = Cropper(SIDE, SIDE, "none", WholePicture())
 
 
 def choosy(layout_known: bool = True) -> onnx.ModelProto:
@@ -151,8 +154,8 @@ def test_rubbish_is_passed_over_when_ways_are_tried(tmp_path: Path) -> None:
         (people / f"p{person:02}" / "x.png").write_bytes(b"rubbish")
     for shot in range(1, 5):
         (people / "p12" / f"{shot}.png").write_bytes(b"rubbish")  # one usable picture is left
-    crops, whose = some(people_of(people), SIDE, SIDE)
-    of_clean, owners = some(people_of(clean), SIDE, SIDE)
+    crops, whose = some(people_of(people), CROPPER)
+    of_clean, owners = some(people_of(clean), CROPPER)
     np.testing.assert_array_equal(whose, owners)
     np.testing.assert_array_equal(crops, of_clean)
     unusable: list[Unusable] = []
