@@ -60,13 +60,21 @@ def aligned(folder: Path, seed: int = 0) -> Bundle:
     return seal(replace(draft(seed), input=spec), folder)
 
 
+def aligned_calibrated(folder: Path, seed: int = 0) -> Bundle:
+    """As `aligned`, with rates; by portraits that lie as the template does."""
+    return _calibrated(aligned(folder, seed), 40, 6)
+
+
 def uncalibrated(folder: Path, seed: int = 0) -> Bundle:
     return seal(draft(seed), folder)
 
 
 def calibrated(folder: Path, seed: int = 0, people: int = 40, shots: int = 6) -> Bundle:
     """Calibrated on generated people numbered from 1000."""
-    bundle = uncalibrated(folder, seed)
+    return _calibrated(uncalibrated(folder, seed), people, shots)
+
+
+def _calibrated(bundle: Bundle, people: int, shots: int) -> Bundle:
     crops = np.stack([picture(1000 + p, s) for p in range(people) for s in range(shots)])
     whose = np.repeat(np.arange(people), shots)
     vectors = Embedder.of(bundle, threads=1).embed(crops)

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.vision.alignment import TEMPLATE, Landmarks
-from mien.vision.faces import Box, Face
+from mien.vision.faces import Box, Face, largest_first
 from tests.faces import picture
 
 FACE = 79 / 112
 """Of the template crop's side, the shorter side of YuNet's box."""
+BACKGROUND = 90
+"""Of a photograph; a portrait has no pixel of this grey."""
 
 
 def face(x: float, y: float, scale: float = 2.0, degrees: float = 0.0, score: float = 0.95) -> Face:
@@ -41,7 +43,7 @@ def photograph(
     *faces: Face, height: int = 480, width: int = 640, person: int = 1, blur: float = 0
 ) -> NDArray[np.uint8]:
     """uint8 [H, W, 3]; each face is the pattern of a person, numbered from `person`."""
-    scene = np.full((height, width, 3), 90, np.uint8)
+    scene = np.full((height, width, 3), BACKGROUND, np.uint8)
     for number, each in enumerate(faces, start=person):
         look = cv2.resize(picture(number, 0), (112, 112), interpolation=cv2.INTER_CUBIC)
         if blur:
@@ -73,3 +75,18 @@ class Told:
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         self.shown.append((picture.shape[0], picture.shape[1]))
         return [face.moved(picture.shape[1] / self.width) for face in self.faces]
+
+
+class Patches:
+    """A detector that looks: it finds upright portraits, also in a part of a photograph."""
+
+    name = "patches"
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        inside = (picture != BACKGROUND).any(axis=2).astype(np.uint8)
+        count, _, stats, _ = cv2.connectedComponentsWithStats(inside)
+        return largest_first([self._face(*map(int, stats[at][:4])) for at in range(1, count)])
+
+    def _face(self, left: int, top: int, width: int, height: int) -> Face:
+        side = max(width, height)
+        return face(left + (width - 1) / 2, top + (height - 1) / 2, side / 112)

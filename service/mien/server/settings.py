@@ -59,7 +59,7 @@ class Settings:
     calls: int = 64
     """Answered at once; more are refused with QUEUE_FULL."""
     detector_model: Path | None = None
-    """The file of the face detector, where faces are aligned; as `mien models check` if left out."""
+    """The face detector, where faces are aligned; as `mien models check` tells if left out."""
     threads: int = 0
     """Cores for inference; 0 means all."""
     batch: int = 0
