@@ -3,7 +3,8 @@
 The detector finds portraits made by code; the last tests are of YuNet and real photographs.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,25 +12,27 @@ import numpy as np
 import pytest
 
 from mien import errors, stages
-from mien.client import Client, enrolment, picture, search
+from mien.client import AsyncClient, Client, enrolment, picture, search
 from mien.matching.decision import RawThreshold, TargetFPIR, decide
 from mien.model.bundle import Bundle
 from mien.model.pipeline import Pipeline
 from mien.server import server as servers
 from mien.server.server import Server
 from mien.server.settings import Settings
-from mien.v1.embedding_pb2 import Embedded
+from mien.v1.embedding_pb2 import Embedded, EmbedStreamResponse
 from mien.v1.probe_pb2 import (
     MULTI_FACE_POLICY_ALL,
     MULTI_FACE_POLICY_LARGEST,
     MULTI_FACE_POLICY_REJECT,
     Box,
+    Image,
     Quality,
     SubjectRef,
 )
 from mien.vision.faces import Face
 from mien.vision.yunet import YuNet
 from tests import bundles
+from tests.processes import run
 from tests.server.sent import reasons
 from tests.vision.portraits import Patches, face, file, photograph
 from tests.vision.shared import YUNET_FILE, needs_detector, needs_photos, some
@@ -349,6 +352,38 @@ class TestEnroll:
         assert answer.sample.quality.score
         with pytest.raises(errors.FaceTooSmall):
             client.enroll(gallery, "ann", photo(TINY, blur=30), validate_only=True)
+
+
+class TestAsyncClient:
+    def test_it_says_targets_and_policies_alike(self, address: str) -> None:
+        both = photo(ONE, TWO)
+
+        async def pictures() -> AsyncIterator[tuple[str, bytes | Image]]:
+            yield "target", picture(both, shares(TWO))
+            yield "any", both
+
+        async def ask() -> dict[str, EmbedStreamResponse]:
+            async with AsyncClient(address) as client:
+                answers = client.embed_stream(pictures(), MULTI_FACE_POLICY_LARGEST)
+                return {each.tag: each async for each in answers}
+
+        found = asyncio.run(ask())
+        assert is_at(found["target"].ok.box, TWO)
+        assert is_at(found["any"].ok.box, ONE)
+
+
+def test_the_command_tells_of_every_face(address: str, gallery: str, tmp_path: Path) -> None:
+    path = tmp_path / "group.png"
+    path.write_bytes(photo(ONE, TWO, TINY))
+    found = run("mien", "identify", path, "--gallery", gallery, "--threshold", "0.95",
+                "--server", address)  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    lines = found.stdout.splitlines()
+    assert [line for line in lines if line.startswith("identified")] == [
+        "identified, the face at 31% × 50%",
+        "identified, the face at 73% × 50%",
+    ]
+    assert lines[-1].startswith("not searched for, the face at 94% × 8%: the face is 16 pixels")
 
 
 def test_the_model_says_how_pictures_become_crops(client: Client) -> None:

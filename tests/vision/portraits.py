@@ -5,6 +5,7 @@ A portrait is a smooth pattern with a person's colours at a known place; nothing
 
 import io
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -59,6 +60,18 @@ def file(pixels: NDArray[np.uint8], form: str = "PNG", **options: object) -> byt
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, form, **options)
     return out.getvalue()
+
+
+def folder_of_photographs(folder: Path, people: int, shots: int) -> Path:
+    """Write `<folder>/p<n>/<shot>.png`, each with the person's portrait somewhere."""
+    for person in range(people):
+        (folder / f"p{person}").mkdir(parents=True)
+        for shot in range(shots):
+            dice = np.random.default_rng([person, shot, 5])
+            seen = face(*dice.uniform((200, 180), (440, 300)), dice.uniform(1, 3))
+            content = file(photograph(seen, person=person))
+            (folder / f"p{person}" / f"{shot}.png").write_bytes(content)
+    return folder
 
 
 @dataclass
