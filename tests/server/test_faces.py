@@ -154,7 +154,11 @@ class TestEmbed:
 
     def test_a_stream_does_the_same(self, client: Client) -> None:
         both = photo(ONE, TWO)
-        sent = [("two", picture(both, shares(TWO))), ("any", both), ("bad", photo(TINY, blur=30))]
+        sent: list[tuple[str, bytes | Image]] = [
+            ("two", picture(both, shares(TWO))),
+            ("any", both),
+            ("bad", photo(TINY, blur=30)),
+        ]
         answers = {each.tag: each for each in client.embed_stream(sent, MULTI_FACE_POLICY_LARGEST)}
         assert is_at(answers["two"].ok.box, TWO)
         assert is_at(answers["any"].ok.box, ONE)

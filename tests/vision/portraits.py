@@ -68,7 +68,7 @@ def folder_of_photographs(folder: Path, people: int, shots: int) -> Path:
         (folder / f"p{person}").mkdir(parents=True)
         for shot in range(shots):
             dice = np.random.default_rng([person, shot, 5])
-            seen = face(*dice.uniform((200, 180), (440, 300)), dice.uniform(1, 3))
+            seen = face(dice.uniform(200, 440), dice.uniform(180, 300), dice.uniform(1, 3))
             content = file(photograph(seen, person=person))
             (folder / f"p{person}" / f"{shot}.png").write_bytes(content)
     return folder
