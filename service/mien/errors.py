@@ -28,22 +28,33 @@ MienError
 │   ├── LearningStopped         a run of mien-train that would come to nothing
 │   ├── DataDirectoryLocked
 │   ├── StoreInvalid            the galleries' database is damaged or of a newer schema
+│   ├── SnapshotInvalid         a file to be restored is damaged, or no snapshot
 │   ├── StorageFull
 │   ├── AddressInUse
+│   ├── KeysInvalid             the file of API keys is damaged, or open to others
 │   ├── ModelMismatch
 │   ├── NotCalibrated
-│   └── UnsupportedOperatingPoint
+│   ├── UnsupportedOperatingPoint
+│   └── RevisionNotReached      a gallery is behind the revision that a search must have seen
 ├── NotFound
 │   ├── GalleryNotFound
 │   ├── SubjectNotFound
-│   └── ModelNotFound
+│   ├── ModelNotFound
+│   ├── CalibrationNotFound
+│   └── KeyNotFound
 ├── AlreadyExists
 │   ├── GalleryExists
+│   ├── DuplicateOtherSubject   a face that is known under another subject
 │   └── OutputExists            a file or folder to be written is there already
-├── QueueFull                   the server has as much to do as it takes; ask again later
+├── Unauthenticated             no API key, or none that is accepted
+├── PermissionDenied            the key does not allow for this call or this gallery
+├── ResourceExhausted           too much at once; nothing was done, and it may be sent again later
+│   ├── QueueFull               the server has as much to do as it takes
+│   ├── TooManyStreams
+│   └── RateLimited             the caller asks more often than it may
 ├── DeadlineExceeded            the caller's time was up before there was an answer
 ├── CallerGone                  the caller hung up; nobody reads this
-├── ServerUnavailable           the client reaches no server, or one that stops
+├── ServerUnavailable           the client reaches no server, or one that starts or stops
 └── Internal                    the server failed; only its log says why
 
 A message says what is wrong, with which value, and what to do next. How a class travels over gRPC
@@ -168,12 +179,20 @@ class StoreInvalid(FailedPrecondition):
     reason = "STORE_INVALID"
 
 
+class SnapshotInvalid(FailedPrecondition):
+    reason = "SNAPSHOT_INVALID"
+
+
 class StorageFull(FailedPrecondition):
     reason = "STORAGE_FULL"
 
 
 class AddressInUse(FailedPrecondition):
     reason = "ADDRESS_IN_USE"
+
+
+class KeysInvalid(FailedPrecondition):
+    reason = "KEYS_INVALID"
 
 
 class ModelMismatch(FailedPrecondition):
@@ -186,6 +205,10 @@ class NotCalibrated(FailedPrecondition):
 
 class UnsupportedOperatingPoint(FailedPrecondition):
     reason = "UNSUPPORTED_OPERATING_POINT"
+
+
+class RevisionNotReached(FailedPrecondition):
+    reason = "REVISION_NOT_REACHED"
 
 
 class NotFound(MienError):
@@ -204,6 +227,14 @@ class ModelNotFound(NotFound):
     reason = "MODEL_NOT_FOUND"
 
 
+class CalibrationNotFound(NotFound):
+    reason = "CALIBRATION_NOT_FOUND"
+
+
+class KeyNotFound(NotFound):
+    reason = "KEY_NOT_FOUND"
+
+
 class AlreadyExists(MienError):
     """There is one already."""
 
@@ -212,18 +243,43 @@ class GalleryExists(AlreadyExists):
     reason = "GALLERY_EXISTS"
 
 
+class DuplicateOtherSubject(AlreadyExists):
+    reason = "DUPLICATE_OTHER_SUBJECT"
+
+
 class OutputExists(AlreadyExists):
     reason = "OUTPUT_EXISTS"
 
 
-class QueueFull(MienError):
-    """Nothing was done for the request, so that it may be sent again after `retry_seconds`."""
+class Unauthenticated(MienError):
+    reason = "UNAUTHENTICATED"
 
+
+class PermissionDenied(MienError):
+    reason = "PERMISSION_DENIED"
+
+
+class ResourceExhausted(MienError):
+    """Nothing was done for the request, so that it may be sent again after `retry_after` seconds.
+
+    None says that waiting does not help, or that nobody knows.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QueueFull(ResourceExhausted):
     reason = "QUEUE_FULL"
 
-    def __init__(self, message: str, retry_seconds: float = 1.0) -> None:
-        super().__init__(message)
-        self.retry_seconds = retry_seconds
+
+class TooManyStreams(ResourceExhausted):
+    reason = "TOO_MANY_STREAMS"
+
+
+class RateLimited(ResourceExhausted):
+    reason = "RATE_LIMITED"
 
 
 class DeadlineExceeded(MienError):

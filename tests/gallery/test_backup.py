@@ -16,7 +16,7 @@ from mien.errors import (
     InvalidId,
     ModelMismatch,
     OutputExists,
-    StoreInvalid,
+    SnapshotInvalid,
 )
 from mien.gallery.galleries import Galleries
 from mien.gallery.prove import prove_absent
@@ -247,7 +247,7 @@ def damage(path: Path, *statements: str) -> None:
         ("UPDATE vectors SET vector = zeroblob(64) WHERE slot = 3", "damaged in 1 places"),
         ("UPDATE subjects SET display_name = 'x' WHERE key = 2", "damaged in 1 places"),
         ("DROP TABLE snapshot", "no such table: snapshot"),
-        ("PRAGMA user_version = 1", "no snapshot of this version"),
+        ("PRAGMA user_version = 1", "another version of mien"),
         ("PRAGMA user_version = 99", "is of schema 99"),
     ],
 )
@@ -257,7 +257,7 @@ def test_a_damaged_or_foreign_snapshot_is_refused(
     target = tmp_path / "snapshot"
     staff.snapshot("staff", target)
     damage(target, statement)
-    with pytest.raises(StoreInvalid, match=message):
+    with pytest.raises(SnapshotInvalid, match=message):
         staff.restore(target, "new")
     with pytest.raises(GalleryNotFound):
         staff.get("new")
@@ -270,7 +270,7 @@ def test_what_is_no_database_is_refused(
     target = tmp_path / "snapshot"
     if content is not None:
         target.write_bytes(content)
-    with pytest.raises(StoreInvalid):
+    with pytest.raises(SnapshotInvalid):
         staff.restore(target, "new")
 
 
@@ -279,7 +279,7 @@ def test_a_truncated_snapshot_is_refused(staff: Galleries, tmp_path: Path) -> No
     staff.snapshot("staff", target)
     content = target.read_bytes()
     target.write_bytes(content[: len(content) // 2])
-    with pytest.raises(StoreInvalid):
+    with pytest.raises(SnapshotInvalid):
         staff.restore(target, "new")
 
 

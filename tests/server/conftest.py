@@ -8,6 +8,7 @@ from mien.client import Client
 from mien.model.bundle import Bundle
 from mien.server.server import Server
 from mien.server.settings import Settings
+from tests.faces import encoded
 
 
 @pytest.fixture
@@ -33,3 +34,13 @@ def channel(address: str) -> Iterator[grpc.Channel]:
     """For requests that the client would not make."""
     with grpc.insecure_channel(address) as connected:
         yield connected
+
+
+@pytest.fixture
+def gallery(client: Client) -> str:
+    """Five people, three pictures each."""
+    client.create_gallery("people")
+    for person in range(5):
+        for shot in range(3):
+            client.enroll("people", f"person-{person}", encoded(person, shot))
+    return "people"

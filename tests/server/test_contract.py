@@ -15,22 +15,11 @@ from mien.model.pipeline import Pipeline
 from mien.model.sealing import calibrate
 from mien.server.server import Server
 from mien.server.settings import Settings
-from mien.v1.probe_pb2 import Embedding, SubjectRef
+from mien.v1.probe_pb2 import SubjectRef
 from mien.v1.reason_pb2 import REASON_IMAGE_TOO_LARGE, REASON_IMAGE_UNDECODABLE
 from tests.bundles import DIM
 from tests.faces import encoded
-
-
-def embedding(client: Client, person: int, shot: int = 0) -> Embedding:
-    return client.embed([encoded(person, shot)]).items[0].ok.embedding
-
-
-def broken(good: Embedding, **changes: object) -> Embedding:
-    copy = Embedding()
-    copy.CopyFrom(good)
-    for name, value in changes.items():
-        setattr(copy, name, value)
-    return copy
+from tests.server.sent import broken, embedding
 
 
 def with_rule(bundle: Bundle, rule: Rule, out: Path) -> Path:
@@ -39,16 +28,6 @@ def with_rule(bundle: Bundle, rule: Rule, out: Path) -> Path:
     copied = load(Path(shutil.copytree(bundle.folder, out)))
     calibrate(copied, bundle.calibration.model_copy(update={"fusion": rule}), card="")
     return out
-
-
-@pytest.fixture
-def gallery(client: Client) -> str:
-    """Five people, three pictures each."""
-    client.create_gallery("people")
-    for person in range(5):
-        for shot in range(3):
-            client.enroll("people", f"person-{person}", encoded(person, shot))
-    return "people"
 
 
 class TestEmbed:

@@ -7,8 +7,6 @@ from typing import Any
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 from mien.client import Client
 from mien.errors import AddressInUse, DataDirectoryLocked, Internal, InvalidRequest, NotCalibrated
@@ -23,16 +21,7 @@ from mien.v1.match_pb2_grpc import MatchServiceStub
 from mien.v1.model_pb2_grpc import ModelServiceStub
 from tests import bundles
 from tests.faces import encoded
-
-
-def refusal(call: grpc.RpcError) -> tuple[grpc.StatusCode, str, str]:
-    """Code, reason and domain of a failed call."""
-    assert isinstance(call, grpc.Call)
-    status = rpc_status.from_call(call)
-    assert status
-    info = error_details_pb2.ErrorInfo()
-    assert status.details[0].Unpack(info)
-    return call.code(), info.reason, info.domain
+from tests.server.sent import refusal
 
 
 def test_a_refusal_carries_code_reason_and_domain(channel: grpc.Channel) -> None:
@@ -104,7 +93,7 @@ def test_an_unforeseen_failure_tells_the_caller_nothing_and_the_log_everything(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("mien.server.servicers.messages.write_model", fail)
+    monkeypatch.setattr("mien.server.servicers.model.messages.write_model", fail)
     with caplog.at_level(logging.ERROR), pytest.raises(Internal) as caught:
         client.model()
     assert "secret" not in str(caught.value)

@@ -2,6 +2,10 @@
 
 import click
 
+from mien.cli.gallery_absence import prove_absent
+from mien.cli.gallery_condition import expire, fsck, stats
+from mien.cli.gallery_copies import export, restore, snapshot
+from mien.cli.gallery_duplicates import duplicates
 from mien.cli.group import Group
 from mien.cli.options import gallery_argument, json_option, server_option
 from mien.cli.policy import as_json
@@ -9,7 +13,11 @@ from mien.cli.policy import as_json
 
 @click.group(cls=Group)
 def gallery() -> None:
-    """Create, list and delete galleries."""
+    """Create, list, check, copy and delete galleries."""
+
+
+for command in (stats, fsck, snapshot, restore, export, duplicates, prove_absent, expire):
+    gallery.add_command(command)
 
 
 @gallery.command()

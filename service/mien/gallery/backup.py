@@ -12,7 +12,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import GalleryExists, GalleryNotFound, ModelMismatch, OutputExists, StoreInvalid
+from mien.errors import (
+    GalleryExists,
+    GalleryNotFound,
+    ModelMismatch,
+    OutputExists,
+    SnapshotInvalid,
+    StoreInvalid,
+)
 from mien.files import sync
 from mien.gallery import integrity
 from mien.gallery.records import GalleryInfo, Stamp
@@ -121,17 +128,26 @@ class Snapshot:
 def read(source: Path) -> Snapshot:
     """What a snapshot is of, after a look at everything in it.
 
-    Raises StoreInvalid: no snapshot, damaged, or written by another version of mien.
+    Raises SnapshotInvalid: no snapshot, damaged, or written by another version of mien.
     """
+    try:
+        return _read(source)
+    except StoreInvalid as error:
+        # SQLite's own words where it could not read the file.
+        why = error.__cause__ or str(error).replace(str(source), "the file")
+        raise SnapshotInvalid(
+            f"this is no snapshot that can be restored: {why}; use another copy, or take a new one"
+        ) from error
+
+
+def _read(source: Path) -> Snapshot:
     with translated(source), closing(connect_reader(source)) as connection:
         if is_older(connection, source):
-            raise StoreInvalid(f"{source} is no snapshot of this version of mien; take a new one")
+            raise StoreInvalid(f"{source} is of another version of mien")
         findings = integrity.check(connection).findings
         wrong = [finding for finding in findings if finding.what != "clock"]
         if wrong:
-            raise StoreInvalid(
-                f"{source} is damaged in {len(wrong)} places: {wrong[0].message}; use another one"
-            )
+            raise StoreInvalid(f"{source} is damaged in {len(wrong)} places: {wrong[0].message}")
         row = connection.execute("SELECT * FROM snapshot").fetchone()
         gallery_id, model, dim, revision, subjects, counted, taken = row
         stamp = Stamp(gallery_id, model, dim, revision, subjects, counted, to_moment(taken))

@@ -54,13 +54,19 @@ class Enrollment(Directory):
         return [each for each in outcomes if isinstance(each, Enrolled)]
 
     def enroll_each(
-        self, gallery_id: str, items: Sequence[Enrolment], model_fingerprint: str
+        self,
+        gallery_id: str,
+        items: Sequence[Enrolment],
+        model_fingerprint: str,
+        *,
+        validate_only: bool = False,
     ) -> list[Enrolled | InvalidArgument]:
         """Keep samples in one transaction and one revision: those that may be kept.
 
-        What is wrong with an item is its outcome. Raises ModelMismatch.
+        What is wrong with an item is its outcome. `validate_only` is as of `enroll`. Raises
+        ModelMismatch.
         """
-        return self._enrol(gallery_id, items, model_fingerprint)
+        return self._enrol(gallery_id, items, model_fingerprint, keep=not validate_only)
 
     def _enrol(
         self,

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from mien.errors import InvalidRequest
@@ -37,10 +38,29 @@ class Trace:
     what: str
 
 
+@dataclass(frozen=True)
+class Proof:
+    """Where something was found, and how much was read."""
+
+    traces: tuple[Trace, ...]
+    files: int
+    bytes: int
+
+
 def prove_absent(
     data: Path, vector: Vectors | None = None, content_sha256: str = "", text: str = ""
 ) -> list[Trace]:
     """Where any of what is given is in the files of a directory; nowhere if the list is empty.
+
+    As `prove`.
+    """
+    return list(prove(data, vector, content_sha256, text).traces)
+
+
+def prove(
+    data: Path, vector: Vectors | None = None, content_sha256: str = "", text: str = ""
+) -> Proof:
+    """Where any of what is given is in the files of a directory, and how many were read.
 
     A vector, float32 [D], is looked for in pieces of 8 values, leaving out pieces that are all
     zeros; the hash, in lower case, as bytes and as digits of either case; the text as UTF-8.
@@ -51,7 +71,12 @@ def prove_absent(
     needles = _needles(vector, content_sha256, text)
     if not needles:
         raise InvalidRequest("there is nothing to look for; give a vector, a hash or a text")
-    return [trace for path in _files(data) for trace in _traces(data, path, needles)]
+    traces: list[Trace] = []
+    files = size = 0
+    for path in _files(data):
+        found, read = _traces(data, path, needles)
+        traces, files, size = [*traces, *found], files + 1, size + read
+    return Proof(tuple(traces), files, size)
 
 
 def _needles(vector: Vectors | None, content_sha256: str, text: str) -> Needles:
@@ -86,10 +111,12 @@ def _refuse(error: OSError) -> None:
     raise error
 
 
-def _traces(data: Path, path: Path, needles: Needles) -> Iterator[Trace]:
+def _traces(data: Path, path: Path, needles: Needles) -> tuple[list[Trace], int]:
+    """What is found in a file, and how many bytes it has."""
     name = str(path.relative_to(data)) if path != data else path.name
     told = dict.fromkeys(needles, 0)
     overlap = max(map(len, needles.values())) - 1
+    traces = []
     with path.open("rb") as file:
         kept, start = b"", 0  # `kept` are the last bytes of what was looked at, at `start`
         while chunk := file.read(CHUNK):
@@ -97,13 +124,12 @@ def _traces(data: Path, path: Path, needles: Needles) -> Iterator[Trace]:
             for what, needle in needles.items():
                 # What lies in the kept bytes alone was found before.
                 after = max(0, len(kept) - len(needle) + 1)
-                for at in _positions(block, needle, after):
+                for at in islice(_positions(block, needle, after), MOST - told[what]):
                     told[what] += 1
-                    if told[what] > MOST:
-                        break
-                    yield Trace(name, start + at, what)
+                    traces.append(Trace(name, start + at, what))
             kept = block[max(0, len(block) - overlap) :] if overlap else b""
             start += len(block) - len(kept)
+    return traces, start + len(kept)
 
 
 def _positions(block: bytes, needle: bytes, after: int) -> Iterator[int]:

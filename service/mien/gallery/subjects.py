@@ -1,6 +1,6 @@
 """The part of `Galleries` that is about subjects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mien.errors import SubjectNotFound
 from mien.gallery.about import (
@@ -14,6 +14,7 @@ from mien.gallery.directory import Directory
 from mien.gallery.ids import check_id
 from mien.gallery.records import Changed, Deletion, Subject, SubjectChange, SubjectExport
 from mien.gallery.store.tables.ledger import Asked
+from mien.matching.metrics import Vectors
 
 
 class Subjects(Directory):
@@ -42,6 +43,18 @@ class Subjects(Directory):
         check_limit(limit)
         check_labels(labels or {})
         return self._store.subjects(gallery_id, after, limit, labels or {})
+
+    def labels(self, gallery_id: str, subject_ids: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """What subjects are labelled with, of those that are there."""
+        check_id("gallery", gallery_id)
+        return self._store.labels(gallery_id, subject_ids)
+
+    def looks(self, gallery_id: str, subject_id: str) -> tuple[tuple[str, ...], Vectors]:
+        """A subject's sample ids, and their vectors float32 [n, D]. Raises SubjectNotFound."""
+        check_id("gallery", gallery_id)
+        check_id("subject", subject_id)
+        held = self._store.export(gallery_id, subject_id)
+        return tuple(sample.sample_id for sample in held.subject.samples), held.vectors
 
     def update_subject(
         self, gallery_id: str, subject_id: str, change: SubjectChange, request_id: str = ""

@@ -4,8 +4,9 @@ from datetime import datetime
 from pathlib import Path
 
 from mien.errors import GalleryNotFound, ModelMismatch
-from mien.gallery import backup, integrity
+from mien.gallery import backup, everybody, integrity
 from mien.gallery.directory import Directory
+from mien.gallery.everybody import Everybody
 from mien.gallery.ids import check_id
 from mien.gallery.records import Check, Expired, GalleryInfo, Stamp
 from mien.gallery.times import to_microseconds, wall
@@ -38,6 +39,12 @@ class Upkeep(Directory):
         with self._store.journal.lock:
             return integrity.check_file(self._store.path)
 
+    def everybody(self, gallery_id: str) -> Everybody:
+        """Every sample of a gallery as of one revision; changes wait while it is read."""
+        check_id("gallery", gallery_id)
+        with self._change:
+            return everybody.read(self._store, gallery_id)
+
     def snapshot(self, gallery_id: str, target: Path) -> Stamp:
         """Write a gallery to a new file, consistent while changes go on.
 
@@ -54,7 +61,7 @@ class Upkeep(Directory):
 
         Who was deleted after it was taken is enrolled again.
 
-        Raises StoreInvalid (no snapshot, or damaged), GalleryExists (not empty) and ModelMismatch
+        Raises SnapshotInvalid (none, or damaged), GalleryExists (not empty) and ModelMismatch
         (not of the gallery's model, or not of the one that is given).
         """
         snapshot = backup.read(source)

@@ -1,12 +1,15 @@
 """Errors to status codes, in one place."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -21,7 +24,9 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
     errors.FailedPrecondition: code_pb2.FAILED_PRECONDITION,
     errors.NotFound: code_pb2.NOT_FOUND,
     errors.AlreadyExists: code_pb2.ALREADY_EXISTS,
-    errors.QueueFull: code_pb2.RESOURCE_EXHAUSTED,
+    errors.Unauthenticated: code_pb2.UNAUTHENTICATED,
+    errors.PermissionDenied: code_pb2.PERMISSION_DENIED,
+    errors.ResourceExhausted: code_pb2.RESOURCE_EXHAUSTED,
     errors.DeadlineExceeded: code_pb2.DEADLINE_EXCEEDED,
     errors.CallerGone: code_pb2.CANCELLED,
     errors.ServerUnavailable: code_pb2.UNAVAILABLE,
@@ -29,13 +34,17 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
 }
 """The branches of the tree in `mien.errors`; the only place where they meet gRPC."""
 
+Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Any]
+
 _log = logging.getLogger(__name__)
 
 
 class ErrorInterceptor(grpc.ServerInterceptor):
-    """Aborts a call with the status of the error that its handler raised.
+    """Aborts a call of any of the four kinds with the status of the error that its handler raised.
 
     What is no MienError becomes INTERNAL with a fixed sentence; its trace goes to the log only.
+    A call whose caller has gone costs nothing more. Answers that were sent before a stream fails
+    have arrived.
     """
 
     def intercept_service(
@@ -44,42 +53,85 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
         handler = continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None:
-            return handler
-        behaviour = handler.unary_unary
-
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            try:
-                return behaviour(request, context)
-            except errors.MienError as error:
-                abort(context, error)
-            except Exception:
-                _log.exception("%s failed", handler_call_details.method)
-                abort(context, errors.Internal("the server failed; its log has the cause"))
-
-        return grpc.unary_unary_rpc_method_handler(
-            answer, handler.request_deserializer, handler.response_serializer
+        if handler is None:
+            return None
+        kind, make = kind_of(handler)
+        behaviour, method = getattr(handler, kind), handler_call_details.method
+        guarded = (_stream if handler.response_streaming else _single)(behaviour, method)
+        made: grpc.RpcMethodHandler[Any, Any] = make(
+            guarded, handler.request_deserializer, handler.response_serializer
         )
+        return made
+
+
+def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Callable[..., Any]]:
+    """The attribute that has the handler's behaviour, and what makes such a handler."""
+    return {
+        (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
+        (False, True): ("unary_stream", grpc.unary_stream_rpc_method_handler),
+        (True, False): ("stream_unary", grpc.stream_unary_rpc_method_handler),
+        (True, True): ("stream_stream", grpc.stream_stream_rpc_method_handler),
+    }[bool(handler.request_streaming), bool(handler.response_streaming)]
+
+
+def _single(behaviour: Behaviour, method: str) -> Behaviour:
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        with _aborting(context, method):
+            return behaviour(request, context)
+
+    return answer
+
+
+def _stream(behaviour: Behaviour, method: str) -> Behaviour:
+    """As `_single`; the behaviour is at work until its last answer, and so is the guard."""
+
+    def answers(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        with _aborting(context, method):
+            yield from behaviour(request, context)
+
+    return answers
+
+
+@contextmanager
+def _aborting(context: grpc.ServicerContext, method: str) -> Iterator[None]:
+    """Errors of the block to the status of the call."""
+    if not context.is_active():
+        context.abort(grpc.StatusCode.CANCELLED, "nobody waits for the answer any more")
+    try:
+        yield
+    except errors.MienError as error:
+        abort(context, error)
+    except grpc.RpcError:
+        # A stream of requests ends so when its caller has gone: there is nobody to answer.
+        if context.is_active():
+            _fail(context, method)
+        context.abort(grpc.StatusCode.CANCELLED, "the caller has gone")
+    except Exception:
+        _fail(context, method)
+
+
+def _fail(context: grpc.ServicerContext, method: str) -> NoReturn:
+    _log.exception("%s failed", method)
+    abort(context, errors.Internal("the server failed; its log has the cause"))
 
 
 def abort(context: grpc.ServicerContext, error: errors.MienError) -> NoReturn:
-    """End the call with the error's code, message and details."""
+    """End the call with the error's code, message, `google.rpc.ErrorInfo`, and `RetryInfo` for
+    what may be sent again as it is."""
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if isinstance(error, errors.ResourceExhausted) and error.retry_after is not None:
+        delay = Duration()
+        delay.FromTimedelta(timedelta(seconds=error.retry_after))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     message = str(error)[:MAX_MESSAGE]
-    status = status_pb2.Status(code=code_of(error), message=message, details=_details(error))
+    status = status_pb2.Status(code=code_of(error), message=message, details=map(_packed, details))
     context.abort_with_status(rpc_status.to_status(status))
 
 
-def _details(error: errors.MienError) -> list[any_pb2.Any]:
-    """`google.rpc.ErrorInfo`, and `google.rpc.RetryInfo` for what may be sent again as it is."""
-    info = any_pb2.Any()
-    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
-    if not isinstance(error, errors.QueueFull):
-        return [info]
-    retry = error_details_pb2.RetryInfo()
-    retry.retry_delay.FromTimedelta(timedelta(seconds=error.retry_seconds))
-    again = any_pb2.Any()
-    again.Pack(retry)
-    return [info, again]
+def _packed(detail: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed
 
 
 def code_of(error: errors.MienError) -> "code_pb2.Code.ValueType":

@@ -1,15 +1,14 @@
 """Between the messages of the wire contract and the words of the other rooms."""
 
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from mien.errors import InvalidEmbedding, InvalidRequest, MienError, ModelMismatch
 from mien.gallery.embedding import check_vector
-from mien.gallery.records import Deletion, GalleryInfo, Match, Sample
-from mien.matching.calibration import fusion_of
-from mien.matching.curve import Curve
+from mien.gallery.records import Match
+from mien.matching.calibration import Calibration, fusion_of
+from mien.matching.curve import Curve, CurvePoint
 from mien.matching.decision import (
     Decision,
     Policy,
@@ -23,12 +22,14 @@ from mien.model.bundle import Bundle
 from mien.v1 import (
     decision_pb2,
     embedding_pb2,
-    gallery_pb2,
     match_pb2,
     model_pb2,
     probe_pb2,
     reason_pb2,
 )
+
+MAX_TAG = 128
+"""Bytes of what a caller calls an item of a stream."""
 
 
 def read_policy(message: decision_pb2.DecisionPolicy, default: Policy) -> Policy:
@@ -103,7 +104,10 @@ def write_decision(decision: Decision) -> decision_pb2.AppliedDecision:
     return message
 
 
-def write_candidates(matches: tuple[Match, ...], decision: Decision) -> list[match_pb2.Candidate]:
+def write_candidates(
+    matches: Sequence[Match], decision: Decision, labels: Mapping[str, Mapping[str, str]]
+) -> list[match_pb2.Candidate]:
+    """Subjects, best first; `labels` are by subject."""
     return [
         match_pb2.Candidate(
             rank=rank,
@@ -111,33 +115,10 @@ def write_candidates(matches: tuple[Match, ...], decision: Decision) -> list[mat
             sample_id=match.sample_id,
             score=write_score(match.similarity, decision.curve),
             accepted=decision.accepts(match.similarity),
+            labels=labels.get(match.subject_id, {}),
         )
         for rank, match in enumerate(matches, start=1)
     ]
-
-
-def write_gallery(info: GalleryInfo) -> gallery_pb2.Gallery:
-    return gallery_pb2.Gallery(
-        gallery_id=info.gallery_id,
-        model_fingerprint=info.model_fingerprint,
-        dim=info.dim,
-        subjects=info.subjects,
-        samples=info.samples,
-        revision=info.revision,
-        create_time=_timestamp(info.created),
-    )
-
-
-def write_sample(sample: Sample) -> gallery_pb2.Sample:
-    return gallery_pb2.Sample(
-        sample_id=sample.sample_id,
-        content_sha256=sample.content_sha256,
-        create_time=_timestamp(sample.created),
-    )
-
-
-def write_receipt(deletion: Deletion) -> gallery_pb2.DeleteReceipt:
-    return gallery_pb2.DeleteReceipt(samples_deleted=deletion.samples, revision=deletion.revision)
 
 
 def write_model(bundle: Bundle) -> model_pb2.Model:
@@ -157,14 +138,37 @@ def write_model(bundle: Bundle) -> model_pb2.Model:
     )
 
 
-def page_size(asked: int, default: int, largest: int) -> int:
-    """How many to send; 0 means the default. Raises InvalidRequest above the largest."""
-    if asked > largest:
-        raise InvalidRequest(f"{asked} is more than {largest} at once; ask for less")
-    return asked or default
+def write_calibration(calibration: Calibration, samples: int) -> model_pb2.Calibration:
+    """The curve that does not understate the FMR of subjects of so many samples."""
+    curve = calibration.curve_for(samples)
+    supported = [p for p in curve.points if p.fmr >= curve.smallest_supported_fmr]
+    return model_pb2.Calibration(
+        calibration_id=calibration.calibration_id,
+        model_fingerprint=calibration.model_fingerprint,
+        genuine_comparisons=curve.genuine_comparisons,
+        impostor_comparisons=curve.impostor_comparisons,
+        identities=curve.identities,
+        points=map(_write_point, supported or curve.points[-1:]),
+        smallest_supported_fmr=curve.smallest_supported_fmr,
+        samples_per_subject=curve.samples,
+        fusion=calibration.fusion,
+    )
 
 
-def _timestamp(moment: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
+def read_tag(tag: str) -> str:
+    """Raises InvalidRequest."""
+    if len(tag.encode()) > MAX_TAG:
+        raise InvalidRequest(f"the tag has {len(tag.encode())} bytes; use at most {MAX_TAG}")
+    return tag
+
+
+def _write_point(point: CurvePoint) -> model_pb2.OperatingPoint:
+    return model_pb2.OperatingPoint(
+        fmr=point.fmr,
+        threshold=point.threshold,
+        fnmr=point.fnmr,
+        fmr_lower95=point.fmr_lower95,
+        fmr_upper95=point.fmr_upper95,
+        fnmr_lower95=point.fnmr_lower95,
+        fnmr_upper95=point.fnmr_upper95,
+    )

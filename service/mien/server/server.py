@@ -16,20 +16,23 @@ from mien.model.pipeline import Pipeline
 from mien.server.batch_size import measure
 from mien.server.batching import Batcher, Limits
 from mien.server.calls import CallInterceptor
+from mien.server.enroller import Enroller
+from mien.server.explanations import Explanations
 from mien.server.interceptors import ErrorInterceptor
-from mien.server.servicers import (
-    EmbeddingServicer,
-    GalleryServicer,
-    MatchServicer,
-    ModelServicer,
-    Probes,
-)
+from mien.server.maintenance import MaintenanceServicer
+from mien.server.probes import Probes
+from mien.server.servicers.embedding import EmbeddingServicer
+from mien.server.servicers.gallery import GalleryServicer
+from mien.server.servicers.match import MatchServicer
+from mien.server.servicers.model import ModelServicer
 from mien.server.settings import Settings
+from mien.server.streams import Streams
 from mien.server.threads import arrange
 from mien.server.upkeep import Upkeep
 from mien.v1 import (
     embedding_pb2_grpc,
     gallery_pb2_grpc,
+    maintenance_pb2_grpc,
     match_pb2_grpc,
     model_pb2_grpc,
 )
@@ -51,6 +54,7 @@ SERVICES = (
     "mien.v1.MatchService",
     "mien.v1.GalleryService",
     "mien.v1.ModelService",
+    "mien.v1.MaintenanceService",
 )
 
 
@@ -64,6 +68,7 @@ class Server:
         loaded = bundle.load(settings.bundle)
         self.batcher = _batcher(loaded, settings)
         self.pipeline = Pipeline(loaded, engine=self.batcher)
+        self.streams = Streams()
         self._drain_seconds = settings.drain_seconds
         self._health = health.HealthServicer()
         most = CALLS_IN_ALL * settings.calls
@@ -105,19 +110,27 @@ class Server:
             ) from None
 
     def _add_services(self, settings: Settings) -> None:
-        pipeline, galleries, server = self.pipeline, self._galleries, self._server
-        probes = Probes(pipeline, galleries)
+        bundle, galleries, server = self.pipeline.bundle, self._galleries, self._server
+        fmr, fpir = (
+            TargetFMR(settings.default_target_fmr),
+            TargetFPIR(settings.default_target_fpir),
+        )
+        probes, streams = Probes(self.pipeline, galleries), self.streams
+        explanations = Explanations(bundle, galleries)
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(
-            EmbeddingServicer(pipeline, probes, TargetFMR(settings.default_target_fmr)), server
+            EmbeddingServicer(probes, explanations, streams, fmr), server
         )
         match_pb2_grpc.add_MatchServiceServicer_to_server(
-            MatchServicer(pipeline, probes, galleries, TargetFPIR(settings.default_target_fpir)),
-            server,
+            MatchServicer(probes, galleries, explanations, streams, fpir, default_fmr=fmr), server
         )
         gallery_pb2_grpc.add_GalleryServiceServicer_to_server(
-            GalleryServicer(pipeline, galleries), server
+            GalleryServicer(bundle, galleries, Enroller(probes, galleries, fmr), streams), server
         )
-        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(pipeline), server)
+        maintenance_pb2_grpc.add_MaintenanceServiceServicer_to_server(
+            MaintenanceServicer(galleries, settings.data, bundle.manifest.fingerprint, streams),
+            server,
+        )
+        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(bundle), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
 
 

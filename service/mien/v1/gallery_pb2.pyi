@@ -32,7 +32,7 @@ class _DuplicatePolicy:
 class _DuplicatePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DuplicatePolicy.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     DUPLICATE_POLICY_UNSPECIFIED: _DuplicatePolicy.ValueType  # 0
-    """`WARN_OTHER_SUBJECT`."""
+    """`WARN_OTHER_SUBJECT` where the calibration supports the server's default FMR, else `SKIP_IDENTICAL`."""
     DUPLICATE_POLICY_SKIP_IDENTICAL: _DuplicatePolicy.ValueType  # 1
     """Content that the subject has already changes nothing; nobody else is looked at."""
     DUPLICATE_POLICY_WARN_OTHER_SUBJECT: _DuplicatePolicy.ValueType  # 2
@@ -44,7 +44,7 @@ class DuplicatePolicy(_DuplicatePolicy, metaclass=_DuplicatePolicyEnumTypeWrappe
     """What to do with content or with a face that is known under another subject."""
 
 DUPLICATE_POLICY_UNSPECIFIED: DuplicatePolicy.ValueType  # 0
-"""`WARN_OTHER_SUBJECT`."""
+"""`WARN_OTHER_SUBJECT` where the calibration supports the server's default FMR, else `SKIP_IDENTICAL`."""
 DUPLICATE_POLICY_SKIP_IDENTICAL: DuplicatePolicy.ValueType  # 1
 """Content that the subject has already changes nothing; nobody else is looked at."""
 DUPLICATE_POLICY_WARN_OTHER_SUBJECT: DuplicatePolicy.ValueType  # 2
@@ -576,7 +576,9 @@ class EnrollSampleRequest(_message.Message):
     multi_face: _probe_pb2.MultiFacePolicy.ValueType
     """`REJECT` or `LARGEST`."""
     duplicate_fmr: _builtins.float
-    """False match rate by which `duplicates` decides, in (0, 1); 0 means the server's default FMR."""
+    """False match rate, of one comparison with one subject, by which `duplicates` decides, in (0, 1); 0 means the
+    server's default FMR. In a gallery of n subjects about n times as many samples are too alike to somebody.
+    """
     @_builtins.property
     def image(self) -> _probe_pb2.Image:
         """A picture; the server keeps its vector and its hash, not the picture."""
@@ -646,7 +648,9 @@ class EnrollSampleResponse(_message.Message):
 
     @_builtins.property
     def near_subjects(self) -> _containers.RepeatedCompositeFieldContainer[_match_pb2.Candidate]:
-        """Other subjects that are too alike, best first."""
+        """Other subjects that are too alike, best first, at most 5. Of a subject that was enrolled with the same group of
+        samples of a stream, `sample_id` is empty.
+        """
 
     def __init__(
         self,

@@ -27,43 +27,47 @@ from mien.v1 import gallery_pb2 as mien_dot_v1_dot_gallery__pb2
 from mien.v1 import probe_pb2 as mien_dot_v1_dot_probe__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mien/v1/maintenance.proto\x12\x07mien.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15mien/v1/gallery.proto\x1a\x13mien/v1/probe.proto\"=\n\x13\x43heckGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\ncheck_only\x18\x02 \x01(\x08\"\xc0\x01\n\x14\x43heckGalleryResponse\x12\x37\n\x08\x66indings\x18\x01 \x03(\x0b\x32%.mien.v1.CheckGalleryResponse.Finding\x12\x10\n\x08subjects\x18\x02 \x01(\x04\x12\x0f\n\x07samples\x18\x03 \x01(\x04\x12\x10\n\x08revision\x18\x04 \x01(\x04\x1a:\n\x07\x46inding\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x10\n\x08repaired\x18\x03 \x01(\x08\",\n\x16SnapshotGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\"\xaf\x01\n\rSnapshotStamp\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x0b\n\x03\x64im\x18\x03 \x01(\r\x12\x10\n\x08revision\x18\x04 \x01(\x04\x12\x10\n\x08subjects\x18\x05 \x01(\x04\x12\x0f\n\x07samples\x18\x06 \x01(\x04\x12-\n\ttake_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x17SnapshotGalleryResponse\x12%\n\x05stamp\x18\x01 \x01(\x0b\x32\x16.mien.v1.SnapshotStamp\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"<\n\x15RestoreGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\";\n\x16RestoreGalleryResponse\x12!\n\x07gallery\x18\x01 \x01(\x0b\x32\x10.mien.v1.Gallery\"F\n\x14\x45xportGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x1a\n\x12include_embeddings\x18\x02 \x01(\x08\"\x16\n\x14\x45xpireSamplesRequest\"\xa6\x01\n\x15\x45xpireSamplesResponse\x12\x39\n\tgalleries\x18\x01 \x03(\x0b\x32&.mien.v1.ExpireSamplesResponse.Expired\x1aR\n\x07\x45xpired\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x10\n\x08subjects\x18\x02 \x01(\x04\x12\x0f\n\x07samples\x18\x03 \x01(\x04\x12\x10\n\x08revision\x18\x04 \x01(\x04\"a\n\x12ProveAbsentRequest\x12%\n\tembedding\x18\x01 \x01(\x0b\x32\x12.mien.v1.Embedding\x12\x16\n\x0e\x63ontent_sha256\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x9c\x01\n\x13ProveAbsentResponse\x12\x32\n\x06traces\x18\x01 \x03(\x0b\x32\".mien.v1.ProveAbsentResponse.Trace\x12\r\n\x05\x66iles\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x1a\x33\n\x05Trace\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0c\n\x04what\x18\x03 \x01(\t2\xf2\x03\n\x12MaintenanceService\x12K\n\x0c\x43heckGallery\x12\x1c.mien.v1.CheckGalleryRequest\x1a\x1d.mien.v1.CheckGalleryResponse\x12V\n\x0fSnapshotGallery\x12\x1f.mien.v1.SnapshotGalleryRequest\x1a .mien.v1.SnapshotGalleryResponse0\x01\x12S\n\x0eRestoreGallery\x12\x1e.mien.v1.RestoreGalleryRequest\x1a\x1f.mien.v1.RestoreGalleryResponse(\x01\x12H\n\rExportGallery\x12\x1d.mien.v1.ExportGalleryRequest\x1a\x16.mien.v1.SubjectExport0\x01\x12N\n\rExpireSamples\x12\x1d.mien.v1.ExpireSamplesRequest\x1a\x1e.mien.v1.ExpireSamplesResponse\x12H\n\x0bProveAbsent\x12\x1b.mien.v1.ProveAbsentRequest\x1a\x1c.mien.v1.ProveAbsentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mien/v1/maintenance.proto\x12\x07mien.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15mien/v1/gallery.proto\x1a\x13mien/v1/probe.proto\",\n\x16GetGalleryStatsRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\"\xb4\x01\n\x0cGalleryStats\x12!\n\x07gallery\x18\x01 \x01(\x0b\x32\x10.mien.v1.Gallery\x12\r\n\x05index\x18\x02 \x01(\t\x12\x12\n\x05lists\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x06probes\x18\x04 \x01(\rH\x01\x88\x01\x01\x12\x13\n\x06recall\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x14\n\x0cvector_bytes\x18\x06 \x01(\x04\x42\x08\n\x06_listsB\t\n\x07_probesB\t\n\x07_recall\"=\n\x13\x43heckGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x12\n\ncheck_only\x18\x02 \x01(\x08\"\xc0\x01\n\x14\x43heckGalleryResponse\x12\x37\n\x08\x66indings\x18\x01 \x03(\x0b\x32%.mien.v1.CheckGalleryResponse.Finding\x12\x10\n\x08subjects\x18\x02 \x01(\x04\x12\x0f\n\x07samples\x18\x03 \x01(\x04\x12\x10\n\x08revision\x18\x04 \x01(\x04\x1a:\n\x07\x46inding\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x10\n\x08repaired\x18\x03 \x01(\x08\",\n\x16SnapshotGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\"\xaf\x01\n\rSnapshotStamp\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x0b\n\x03\x64im\x18\x03 \x01(\r\x12\x10\n\x08revision\x18\x04 \x01(\x04\x12\x10\n\x08subjects\x18\x05 \x01(\x04\x12\x0f\n\x07samples\x18\x06 \x01(\x04\x12-\n\ttake_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x17SnapshotGalleryResponse\x12%\n\x05stamp\x18\x01 \x01(\x0b\x32\x16.mien.v1.SnapshotStamp\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"<\n\x15RestoreGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\";\n\x16RestoreGalleryResponse\x12!\n\x07gallery\x18\x01 \x01(\x0b\x32\x10.mien.v1.Gallery\"F\n\x14\x45xportGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x1a\n\x12include_embeddings\x18\x02 \x01(\x08\"\x16\n\x14\x45xpireSamplesRequest\"\xa6\x01\n\x15\x45xpireSamplesResponse\x12\x39\n\tgalleries\x18\x01 \x03(\x0b\x32&.mien.v1.ExpireSamplesResponse.Expired\x1aR\n\x07\x45xpired\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\x10\n\x08subjects\x18\x02 \x01(\x04\x12\x0f\n\x07samples\x18\x03 \x01(\x04\x12\x10\n\x08revision\x18\x04 \x01(\x04\"a\n\x12ProveAbsentRequest\x12%\n\tembedding\x18\x01 \x01(\x0b\x32\x12.mien.v1.Embedding\x12\x16\n\x0e\x63ontent_sha256\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x9c\x01\n\x13ProveAbsentResponse\x12\x32\n\x06traces\x18\x01 \x03(\x0b\x32\".mien.v1.ProveAbsentResponse.Trace\x12\r\n\x05\x66iles\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x1a\x33\n\x05Trace\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0c\n\x04what\x18\x03 \x01(\t2\xbd\x04\n\x12MaintenanceService\x12I\n\x0fGetGalleryStats\x12\x1f.mien.v1.GetGalleryStatsRequest\x1a\x15.mien.v1.GalleryStats\x12K\n\x0c\x43heckGallery\x12\x1c.mien.v1.CheckGalleryRequest\x1a\x1d.mien.v1.CheckGalleryResponse\x12V\n\x0fSnapshotGallery\x12\x1f.mien.v1.SnapshotGalleryRequest\x1a .mien.v1.SnapshotGalleryResponse0\x01\x12S\n\x0eRestoreGallery\x12\x1e.mien.v1.RestoreGalleryRequest\x1a\x1f.mien.v1.RestoreGalleryResponse(\x01\x12H\n\rExportGallery\x12\x1d.mien.v1.ExportGalleryRequest\x1a\x16.mien.v1.SubjectExport0\x01\x12N\n\rExpireSamples\x12\x1d.mien.v1.ExpireSamplesRequest\x1a\x1e.mien.v1.ExpireSamplesResponse\x12H\n\x0bProveAbsent\x12\x1b.mien.v1.ProveAbsentRequest\x1a\x1c.mien.v1.ProveAbsentResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mien.v1.maintenance_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHECKGALLERYREQUEST']._serialized_start=115
-  _globals['_CHECKGALLERYREQUEST']._serialized_end=176
-  _globals['_CHECKGALLERYRESPONSE']._serialized_start=179
-  _globals['_CHECKGALLERYRESPONSE']._serialized_end=371
-  _globals['_CHECKGALLERYRESPONSE_FINDING']._serialized_start=313
-  _globals['_CHECKGALLERYRESPONSE_FINDING']._serialized_end=371
-  _globals['_SNAPSHOTGALLERYREQUEST']._serialized_start=373
-  _globals['_SNAPSHOTGALLERYREQUEST']._serialized_end=417
-  _globals['_SNAPSHOTSTAMP']._serialized_start=420
-  _globals['_SNAPSHOTSTAMP']._serialized_end=595
-  _globals['_SNAPSHOTGALLERYRESPONSE']._serialized_start=597
-  _globals['_SNAPSHOTGALLERYRESPONSE']._serialized_end=678
-  _globals['_RESTOREGALLERYREQUEST']._serialized_start=680
-  _globals['_RESTOREGALLERYREQUEST']._serialized_end=740
-  _globals['_RESTOREGALLERYRESPONSE']._serialized_start=742
-  _globals['_RESTOREGALLERYRESPONSE']._serialized_end=801
-  _globals['_EXPORTGALLERYREQUEST']._serialized_start=803
-  _globals['_EXPORTGALLERYREQUEST']._serialized_end=873
-  _globals['_EXPIRESAMPLESREQUEST']._serialized_start=875
-  _globals['_EXPIRESAMPLESREQUEST']._serialized_end=897
-  _globals['_EXPIRESAMPLESRESPONSE']._serialized_start=900
-  _globals['_EXPIRESAMPLESRESPONSE']._serialized_end=1066
-  _globals['_EXPIRESAMPLESRESPONSE_EXPIRED']._serialized_start=984
-  _globals['_EXPIRESAMPLESRESPONSE_EXPIRED']._serialized_end=1066
-  _globals['_PROVEABSENTREQUEST']._serialized_start=1068
-  _globals['_PROVEABSENTREQUEST']._serialized_end=1165
-  _globals['_PROVEABSENTRESPONSE']._serialized_start=1168
-  _globals['_PROVEABSENTRESPONSE']._serialized_end=1324
-  _globals['_PROVEABSENTRESPONSE_TRACE']._serialized_start=1273
-  _globals['_PROVEABSENTRESPONSE_TRACE']._serialized_end=1324
-  _globals['_MAINTENANCESERVICE']._serialized_start=1327
-  _globals['_MAINTENANCESERVICE']._serialized_end=1825
+  _globals['_GETGALLERYSTATSREQUEST']._serialized_start=115
+  _globals['_GETGALLERYSTATSREQUEST']._serialized_end=159
+  _globals['_GALLERYSTATS']._serialized_start=162
+  _globals['_GALLERYSTATS']._serialized_end=342
+  _globals['_CHECKGALLERYREQUEST']._serialized_start=344
+  _globals['_CHECKGALLERYREQUEST']._serialized_end=405
+  _globals['_CHECKGALLERYRESPONSE']._serialized_start=408
+  _globals['_CHECKGALLERYRESPONSE']._serialized_end=600
+  _globals['_CHECKGALLERYRESPONSE_FINDING']._serialized_start=542
+  _globals['_CHECKGALLERYRESPONSE_FINDING']._serialized_end=600
+  _globals['_SNAPSHOTGALLERYREQUEST']._serialized_start=602
+  _globals['_SNAPSHOTGALLERYREQUEST']._serialized_end=646
+  _globals['_SNAPSHOTSTAMP']._serialized_start=649
+  _globals['_SNAPSHOTSTAMP']._serialized_end=824
+  _globals['_SNAPSHOTGALLERYRESPONSE']._serialized_start=826
+  _globals['_SNAPSHOTGALLERYRESPONSE']._serialized_end=907
+  _globals['_RESTOREGALLERYREQUEST']._serialized_start=909
+  _globals['_RESTOREGALLERYREQUEST']._serialized_end=969
+  _globals['_RESTOREGALLERYRESPONSE']._serialized_start=971
+  _globals['_RESTOREGALLERYRESPONSE']._serialized_end=1030
+  _globals['_EXPORTGALLERYREQUEST']._serialized_start=1032
+  _globals['_EXPORTGALLERYREQUEST']._serialized_end=1102
+  _globals['_EXPIRESAMPLESREQUEST']._serialized_start=1104
+  _globals['_EXPIRESAMPLESREQUEST']._serialized_end=1126
+  _globals['_EXPIRESAMPLESRESPONSE']._serialized_start=1129
+  _globals['_EXPIRESAMPLESRESPONSE']._serialized_end=1295
+  _globals['_EXPIRESAMPLESRESPONSE_EXPIRED']._serialized_start=1213
+  _globals['_EXPIRESAMPLESRESPONSE_EXPIRED']._serialized_end=1295
+  _globals['_PROVEABSENTREQUEST']._serialized_start=1297
+  _globals['_PROVEABSENTREQUEST']._serialized_end=1394
+  _globals['_PROVEABSENTRESPONSE']._serialized_start=1397
+  _globals['_PROVEABSENTRESPONSE']._serialized_end=1553
+  _globals['_PROVEABSENTRESPONSE_TRACE']._serialized_start=1502
+  _globals['_PROVEABSENTRESPONSE_TRACE']._serialized_end=1553
+  _globals['_MAINTENANCESERVICE']._serialized_start=1556
+  _globals['_MAINTENANCESERVICE']._serialized_end=2129
 # @@protoc_insertion_point(module_scope)

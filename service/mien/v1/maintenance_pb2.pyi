@@ -22,6 +22,83 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class GetGalleryStatsRequest(_message.Message):
+    """The gallery to describe."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GALLERY_ID_FIELD_NUMBER: _builtins.int
+    gallery_id: _builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        gallery_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gallery_id", b"gallery_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGalleryStatsRequest: _TypeAlias = GetGalleryStatsRequest  # noqa: Y015
+
+@_typing.final
+class GalleryStats(_message.Message):
+    """What a gallery holds and how it is searched."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GALLERY_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    LISTS_FIELD_NUMBER: _builtins.int
+    PROBES_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
+    VECTOR_BYTES_FIELD_NUMBER: _builtins.int
+    index: _builtins.str
+    """"exact" if every sample is looked at, or "inverted file"."""
+    lists: _builtins.int
+    """Of an inverted file: its lists."""
+    probes: _builtins.int
+    """Of an inverted file: how many of the lists are opened for a search."""
+    recall: _builtins.float
+    """Of an inverted file: share of samples whose most similar other one was found when it was built."""
+    vector_bytes: _builtins.int
+    """Of the vectors: samples × dim × 4."""
+    @_builtins.property
+    def gallery(self) -> _gallery_pb2.Gallery:
+        """The gallery with its counts."""
+
+    def __init__(
+        self,
+        *,
+        gallery: _gallery_pb2.Gallery | None = ...,
+        index: _builtins.str = ...,
+        lists: _builtins.int | None = ...,
+        probes: _builtins.int | None = ...,
+        recall: _builtins.float | None = ...,
+        vector_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_lists", b"_lists", "_probes", b"_probes", "_recall", b"_recall", "gallery", b"gallery", "lists", b"lists", "probes", b"probes", "recall", b"recall"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lists", b"_lists", "_probes", b"_probes", "_recall", b"_recall", "gallery", b"gallery", "index", b"index", "lists", b"lists", "probes", b"probes", "recall", b"recall", "vector_bytes", b"vector_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__lists: _TypeAlias = _typing.Literal["lists"]  # noqa: Y015
+    _WhichOneofArgType__lists: _TypeAlias = _typing.Literal["_lists", b"_lists"]  # noqa: Y015
+    _WhichOneofReturnType__probes: _TypeAlias = _typing.Literal["probes"]  # noqa: Y015
+    _WhichOneofArgType__probes: _TypeAlias = _typing.Literal["_probes", b"_probes"]  # noqa: Y015
+    _WhichOneofReturnType__recall: _TypeAlias = _typing.Literal["recall"]  # noqa: Y015
+    _WhichOneofArgType__recall: _TypeAlias = _typing.Literal["_recall", b"_recall"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lists) -> _WhichOneofReturnType__lists | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__probes) -> _WhichOneofReturnType__probes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recall) -> _WhichOneofReturnType__recall | None: ...
+
+Global___GalleryStats: _TypeAlias = GalleryStats  # noqa: Y015
+
+@_typing.final
 class CheckGalleryRequest(_message.Message):
     """The gallery to check."""
 
@@ -63,7 +140,9 @@ class CheckGalleryResponse(_message.Message):
         MESSAGE_FIELD_NUMBER: _builtins.int
         REPAIRED_FIELD_NUMBER: _builtins.int
         what: _builtins.str
-        """A stable name: "index", "index file" or that of a part of the store."""
+        """A stable name: "index" and "index file" are derived, "clock" is the machine's; any other is a part of the store,
+        which is damaged then, and which only a snapshot brings back.
+        """
         message: _builtins.str
         """A sentence."""
         repaired: _builtins.bool
@@ -93,7 +172,7 @@ class CheckGalleryResponse(_message.Message):
     """The gallery's revision."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckGalleryResponse.Finding]:
-        """Empty if all is well."""
+        """Empty if all is well. Those of the store are of all its galleries."""
 
     def __init__(
         self,

@@ -36,6 +36,11 @@ class MaintenanceServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.GetGalleryStats = channel.unary_unary(
+                '/mien.v1.MaintenanceService/GetGalleryStats',
+                request_serializer=mien_dot_v1_dot_maintenance__pb2.GetGalleryStatsRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_maintenance__pb2.GalleryStats.FromString,
+                _registered_method=True)
         self.CheckGallery = channel.unary_unary(
                 '/mien.v1.MaintenanceService/CheckGallery',
                 request_serializer=mien_dot_v1_dot_maintenance__pb2.CheckGalleryRequest.SerializeToString,
@@ -71,6 +76,13 @@ class MaintenanceServiceStub:
 class MaintenanceServiceServicer:
     """What an operator does with galleries: check, save, put back, hand out, let go.
     """
+
+    def GetGalleryStats(self, request, context):
+        """What a gallery holds and how it is searched.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def CheckGallery(self, request, context):
         """Compares the store, the index and the saved index of a gallery, and repairs what is derived.
@@ -117,6 +129,11 @@ class MaintenanceServiceServicer:
 
 def add_MaintenanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GetGalleryStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGalleryStats,
+                    request_deserializer=mien_dot_v1_dot_maintenance__pb2.GetGalleryStatsRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_maintenance__pb2.GalleryStats.SerializeToString,
+            ),
             'CheckGallery': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckGallery,
                     request_deserializer=mien_dot_v1_dot_maintenance__pb2.CheckGalleryRequest.FromString,
@@ -158,6 +175,33 @@ def add_MaintenanceServiceServicer_to_server(servicer, server):
 class MaintenanceService:
     """What an operator does with galleries: check, save, put back, hand out, let go.
     """
+
+    @staticmethod
+    def GetGalleryStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mien.v1.MaintenanceService/GetGalleryStats',
+            mien_dot_v1_dot_maintenance__pb2.GetGalleryStatsRequest.SerializeToString,
+            mien_dot_v1_dot_maintenance__pb2.GalleryStats.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def CheckGallery(request,

@@ -34,6 +34,8 @@ class MaintenanceServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MaintenanceServiceAsyncStub: ...
+    GetGalleryStats: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.GetGalleryStatsRequest, _maintenance_pb2.GalleryStats]
+    """What a gallery holds and how it is searched."""
     CheckGallery: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.CheckGalleryRequest, _maintenance_pb2.CheckGalleryResponse]
     """Compares the store, the index and the saved index of a gallery, and repairs what is derived."""
     SnapshotGallery: _grpc.UnaryStreamMultiCallable[_maintenance_pb2.SnapshotGalleryRequest, _maintenance_pb2.SnapshotGalleryResponse]
@@ -52,6 +54,8 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     """What an operator does with galleries: check, save, put back, hand out, let go."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    GetGalleryStats: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.GetGalleryStatsRequest, _maintenance_pb2.GalleryStats]  # type: ignore[assignment]
+    """What a gallery holds and how it is searched."""
     CheckGallery: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.CheckGalleryRequest, _maintenance_pb2.CheckGalleryResponse]  # type: ignore[assignment]
     """Compares the store, the index and the saved index of a gallery, and repairs what is derived."""
     SnapshotGallery: _aio.UnaryStreamMultiCallable[_maintenance_pb2.SnapshotGalleryRequest, _maintenance_pb2.SnapshotGalleryResponse]  # type: ignore[assignment]
@@ -67,6 +71,14 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
 
 class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
     """What an operator does with galleries: check, save, put back, hand out, let go."""
+
+    @_abc_1.abstractmethod
+    def GetGalleryStats(
+        self,
+        request: _maintenance_pb2.GetGalleryStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_pb2.GalleryStats, _abc.Awaitable[_maintenance_pb2.GalleryStats]]:
+        """What a gallery holds and how it is searched."""
 
     @_abc_1.abstractmethod
     def CheckGallery(

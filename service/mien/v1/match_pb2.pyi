@@ -326,24 +326,30 @@ class FindDuplicatesRequest(_message.Message):
     GALLERY_ID_FIELD_NUMBER: _builtins.int
     TARGET_FMR_FIELD_NUMBER: _builtins.int
     MAX_FINDINGS_FIELD_NUMBER: _builtins.int
+    RAW_THRESHOLD_FIELD_NUMBER: _builtins.int
     gallery_id: _builtins.str
     """The gallery."""
     target_fmr: _builtins.float
     """False match rate of one comparison of two subjects, in (0, 1); 0 means the server's default FMR."""
     max_findings: _builtins.int
     """At most so many pairs, and as many misfits: 1 to 10000; 0 means 1000."""
+    raw_threshold: _builtins.float
+    """A similarity in [-1, 1] that decides instead of a rate."""
     def __init__(
         self,
         *,
         gallery_id: _builtins.str = ...,
         target_fmr: _builtins.float = ...,
         max_findings: _builtins.int = ...,
+        raw_threshold: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_raw_threshold", b"_raw_threshold", "raw_threshold", b"raw_threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gallery_id", b"gallery_id", "max_findings", b"max_findings", "target_fmr", b"target_fmr"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_raw_threshold", b"_raw_threshold", "gallery_id", b"gallery_id", "max_findings", b"max_findings", "raw_threshold", b"raw_threshold", "target_fmr", b"target_fmr"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__raw_threshold: _TypeAlias = _typing.Literal["raw_threshold"]  # noqa: Y015
+    _WhichOneofArgType__raw_threshold: _TypeAlias = _typing.Literal["_raw_threshold", b"_raw_threshold"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__raw_threshold) -> _WhichOneofReturnType__raw_threshold | None: ...
 
 Global___FindDuplicatesRequest: _TypeAlias = FindDuplicatesRequest  # noqa: Y015
 
@@ -430,10 +436,21 @@ class FindDuplicatesResponse(_message.Message):
         APPLIED_FIELD_NUMBER: _builtins.int
         GALLERY_REVISION_FIELD_NUMBER: _builtins.int
         TRUNCATED_FIELD_NUMBER: _builtins.int
+        SUBJECTS_FIELD_NUMBER: _builtins.int
+        SAMPLES_FIELD_NUMBER: _builtins.int
+        EXPECTED_FALSE_PAIRS_FIELD_NUMBER: _builtins.int
         gallery_revision: _builtins.int
         """The revision that was looked through."""
         truncated: _builtins.bool
         """There were more than `max_findings` pairs or misfits."""
+        subjects: _builtins.int
+        """Subjects that were compared, each with each."""
+        samples: _builtins.int
+        """Their samples."""
+        expected_false_pairs: _builtins.float
+        """As many of all pairs of subjects, n (n - 1) / 2, are expected to be found though they are two people; absent if
+        not calibrated.
+        """
         @_builtins.property
         def applied(self) -> _decision_pb2.AppliedDecision:
             """What was decided by."""
@@ -444,12 +461,17 @@ class FindDuplicatesResponse(_message.Message):
             applied: _decision_pb2.AppliedDecision | None = ...,
             gallery_revision: _builtins.int = ...,
             truncated: _builtins.bool = ...,
+            subjects: _builtins.int = ...,
+            samples: _builtins.int = ...,
+            expected_false_pairs: _builtins.float | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_false_pairs", b"_expected_false_pairs", "applied", b"applied", "expected_false_pairs", b"expected_false_pairs"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "gallery_revision", b"gallery_revision", "truncated", b"truncated"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_false_pairs", b"_expected_false_pairs", "applied", b"applied", "expected_false_pairs", b"expected_false_pairs", "gallery_revision", b"gallery_revision", "samples", b"samples", "subjects", b"subjects", "truncated", b"truncated"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
+        _WhichOneofReturnType__expected_false_pairs: _TypeAlias = _typing.Literal["expected_false_pairs"]  # noqa: Y015
+        _WhichOneofArgType__expected_false_pairs: _TypeAlias = _typing.Literal["_expected_false_pairs", b"_expected_false_pairs"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_false_pairs) -> _WhichOneofReturnType__expected_false_pairs | None: ...
 
     PAIR_FIELD_NUMBER: _builtins.int
     MISFIT_FIELD_NUMBER: _builtins.int

@@ -122,7 +122,9 @@ class GetCalibrationRequest(_message.Message):
     calibration_id: _builtins.str
     """Empty means that of the model that is served."""
     samples_per_subject: _builtins.int
-    """Samples of a subject that the rates are for; 0 means 1. The next larger number that was measured answers."""
+    """Samples of a subject that the rates are for; 0 means 1. The next number that was measured and does not understate
+    the FMR answers: a larger one by "max", a smaller one by "mean".
+    """
     def __init__(
         self,
         *,
@@ -210,7 +212,7 @@ class Calibration(_message.Message):
     identities: _builtins.int
     """People behind it."""
     dataset_digest: _builtins.str
-    """SHA-256 of the data."""
+    """SHA-256 of the data; empty if the bundle does not say."""
     smallest_supported_fmr: _builtins.float
     """The smallest FMR that the data supports."""
     samples_per_subject: _builtins.int

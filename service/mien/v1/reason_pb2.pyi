@@ -42,6 +42,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The face is turned too far away."""
     REASON_LOW_CONFIDENCE: _Reason.ValueType  # 9
     """The detector is not sure that it is a face."""
+    REASON_DUPLICATE_OTHER_SUBJECT: _Reason.ValueType  # 11
+    """The face is known under another subject, by the calibration, and such were to be refused."""
     REASON_MODEL_MISMATCH: _Reason.ValueType  # 15
     """The vector was made by another model than the one that is served or that the gallery is bound to."""
     REASON_INVALID_EMBEDDING: _Reason.ValueType  # 16
@@ -76,6 +78,22 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The server has as much to do as it takes. Nothing was done; `google.rpc.RetryInfo` says when to
     ask again.
     """
+    REASON_UNAUTHENTICATED: _Reason.ValueType  # 46
+    """No API key came with the call, or none that is accepted now."""
+    REASON_PERMISSION_DENIED: _Reason.ValueType  # 47
+    """The API key does not allow for this call, or not for this gallery."""
+    REASON_RATE_LIMITED: _Reason.ValueType  # 48
+    """The caller asks more often than it may. Nothing was done; `google.rpc.RetryInfo` says when to
+    ask again.
+    """
+    REASON_SNAPSHOT_INVALID: _Reason.ValueType  # 49
+    """What is to be restored is no snapshot of this version of mien, or is damaged."""
+    REASON_REVISION_NOT_REACHED: _Reason.ValueType  # 50
+    """The gallery is behind the revision that the search must have seen."""
+    REASON_CALIBRATION_NOT_FOUND: _Reason.ValueType  # 51
+    """The bundle that is served has no calibration of that id."""
+    REASON_TOO_MANY_STREAMS: _Reason.ValueType  # 52
+    """As many streams are open as the server serves at a time."""
     REASON_DEADLINE_EXCEEDED: _Reason.ValueType  # 60
     """The caller's deadline passed before the next stage of the work for it."""
 
@@ -104,6 +122,8 @@ REASON_EXTREME_POSE: Reason.ValueType  # 8
 """The face is turned too far away."""
 REASON_LOW_CONFIDENCE: Reason.ValueType  # 9
 """The detector is not sure that it is a face."""
+REASON_DUPLICATE_OTHER_SUBJECT: Reason.ValueType  # 11
+"""The face is known under another subject, by the calibration, and such were to be refused."""
 REASON_MODEL_MISMATCH: Reason.ValueType  # 15
 """The vector was made by another model than the one that is served or that the gallery is bound to."""
 REASON_INVALID_EMBEDDING: Reason.ValueType  # 16
@@ -138,6 +158,22 @@ REASON_QUEUE_FULL: Reason.ValueType  # 45
 """The server has as much to do as it takes. Nothing was done; `google.rpc.RetryInfo` says when to
 ask again.
 """
+REASON_UNAUTHENTICATED: Reason.ValueType  # 46
+"""No API key came with the call, or none that is accepted now."""
+REASON_PERMISSION_DENIED: Reason.ValueType  # 47
+"""The API key does not allow for this call, or not for this gallery."""
+REASON_RATE_LIMITED: Reason.ValueType  # 48
+"""The caller asks more often than it may. Nothing was done; `google.rpc.RetryInfo` says when to
+ask again.
+"""
+REASON_SNAPSHOT_INVALID: Reason.ValueType  # 49
+"""What is to be restored is no snapshot of this version of mien, or is damaged."""
+REASON_REVISION_NOT_REACHED: Reason.ValueType  # 50
+"""The gallery is behind the revision that the search must have seen."""
+REASON_CALIBRATION_NOT_FOUND: Reason.ValueType  # 51
+"""The bundle that is served has no calibration of that id."""
+REASON_TOO_MANY_STREAMS: Reason.ValueType  # 52
+"""As many streams are open as the server serves at a time."""
 REASON_DEADLINE_EXCEEDED: Reason.ValueType  # 60
 """The caller's deadline passed before the next stage of the work for it."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

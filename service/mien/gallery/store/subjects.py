@@ -1,6 +1,6 @@
 """The part of the store that is about subjects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from sqlite3 import Connection
 
@@ -43,6 +43,14 @@ class SubjectStore(Transactions):
             gallery = galleries.key_of(connection, gallery_id)
             key = subjects.key_of(connection, gallery, subject_id)
             return galleries.model_of(connection, gallery), samples.vectors_of(connection, key)
+
+    def labels(self, gallery_id: str, subject_ids: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """Labels by subject, of those that are there. Raises GalleryNotFound."""
+        with self.reading() as connection:
+            gallery = galleries.key_of(connection, gallery_id)
+            keys = subjects.keys_of(connection, gallery, subject_ids)
+            described = subjects.describe(connection, keys.values())
+            return {each.subject_id: each.labels for each in described.values()}
 
     def export(self, gallery_id: str, subject_id: str) -> SubjectExport:
         """Everything held of a subject. Raises GalleryNotFound and SubjectNotFound."""

@@ -1,0 +1,3 @@
+from tests.server.conftest import address, server
+
+__all__ = ["address", "server"]
