@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mien.errors import GalleryNotFound, InvalidId
-from mien.gallery import store
+from mien.gallery.store import store
 from mien.gallery.galleries import Galleries
 from tests.gallery.looks import DIM, MODEL, enroll, looks
 

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from mien.client import requests, rpcs
-from mien.client.attempts import DEADLINE_SECONDS, Attempts
+from mien.client.attempts import DEADLINE_SECONDS, MOST, Attempts
 from mien.client.channel import connect_async
 from mien.client.refusals import translated
 from mien.client.rpc import P, Reply, Rpc
@@ -107,17 +107,20 @@ class AsyncClient:
         return self._stream(rpcs.IDENTIFY_STREAM, sent, match_pb2.IdentifyStreamResponse)
 
     async def enroll_batch(
-        self, samples: AsyncIterable[gallery_pb2.EnrollSampleRequest]
+        self, samples: AsyncIterable[gallery_pb2.EnrollSampleRequest], attempts: int = MOST
     ) -> AsyncIterator[gallery_pb2.EnrollBatchResponse]:
         """As `Client.enroll_batch`."""
-        sending, attempts = _Sending(aiter(samples)), Attempts(safe=True, deadline=None)
+        sending, trying = (
+            _Sending(aiter(samples)),
+            Attempts(safe=True, deadline=None, most=attempts),
+        )
         call = self._call(rpcs.ENROLL_BATCH, gallery_pb2.EnrollBatchResponse)
         try:
             while True:
                 try:
                     async for response in call(sending.requests()):
                         sending.unanswered.answered(response)
-                        attempts.progressed()
+                        trying.progressed()
                         yield response
                     return
                 except (grpc.RpcError, asyncio.CancelledError) as error:
@@ -125,7 +128,7 @@ class AsyncClient:
                         raise sending.failure from None
                     if not isinstance(error, grpc.RpcError):
                         raise
-                    await self._wait(attempts, error)
+                    await self._wait(trying, error)
         finally:
             sending.close()
 
