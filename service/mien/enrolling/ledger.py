@@ -46,6 +46,10 @@ _COLUMNS = (
 _WRITE = f"""INSERT OR REPLACE INTO picture ({_COLUMNS}, seq)
 VALUES ({", ".join(f":{name.strip()}" for name in (*_COLUMNS.split(","), "seq"))})"""  # noqa: S608
 
+_LEAVE = """INSERT OR IGNORE INTO leaving
+SELECT DISTINCT sample_id FROM picture AS old WHERE old.run < ? AND sample_id != '' AND NOT EXISTS (
+  SELECT 1 FROM picture AS new WHERE new.sample_id = old.sample_id AND new.run = ?)"""
+
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
@@ -88,7 +92,7 @@ def _locked(
 class Ledger:
     """One source's pictures in one gallery. For several threads, and one process at a time.
 
-    `run` counts how often it was gone through; a picture is of this run once it was `seen`.
+    `run` counts how often the source was gone through; once it was seen a picture is of this run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -122,13 +126,15 @@ class Ledger:
                 f"the ledger {self.path} has format {version}, and this mien knows {VERSION}; "
                 "begin a new one with --afresh"
             )
-        self.run = 1 + int(self._fact("run", "0"))
-        self._tell("run", str(self.run))
+        self.run = int(self._fact("run", "0"))
         self._commit()
 
     @_locked
-    def bind(self, gallery: str) -> None:
-        """Forget everything if it was of another gallery, or of one that was deleted since."""
+    def begin(self, gallery: str) -> None:
+        """Another run; forget all if it was of another gallery, or of one that was deleted since."""
+        self.run += 1
+        self.seen_now = 0
+        self._tell("run", str(self.run))
         if self._fact("gallery", gallery) != gallery:
             self._db.execute("DELETE FROM picture")
             self._db.execute("DELETE FROM leaving")
@@ -236,8 +242,7 @@ class Ledger:
     def remove_missing(self, outcome: Outcome, reason: Refusal) -> None:
         """What was not seen in this run is now of it, as removed; its samples are leaving."""
         self._db.execute(
-            "INSERT OR IGNORE INTO leaving SELECT DISTINCT sample_id FROM picture AS old "
-            f"WHERE {_MISSING}",
+            _LEAVE,
             (self.run, self.run),
         )
         some = "run < ? AND sample_id != '' ORDER BY run, seq LIMIT 1000"
@@ -339,10 +344,6 @@ class Ledger:
 
     def _tell(self, name: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
-
-
-_MISSING = """FROM picture AS old WHERE old.run < ? AND sample_id != '' AND NOT EXISTS (
-  SELECT 1 FROM picture AS new WHERE new.sample_id = old.sample_id AND new.run = ?)"""
 
 
 def _row(found: sqlite3.Row) -> Row:

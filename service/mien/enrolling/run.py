@@ -45,7 +45,7 @@ class Run:
         were to be refused and the calibration cannot tell.
         """
         gallery = self._place.gallery()
-        self._ledger.bind(f"{gallery.gallery_id} of {gallery.create_time.ToJsonString()}")
+        self._ledger.begin(f"{gallery.gallery_id} of {gallery.create_time.ToJsonString()}")
         if not self._options.tries:
             self._delete()
         sorter = Sorter(self._ledger, self._place, self._options, self._progress.update)
