@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/mien/v1/*.proto)
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test lint format bench proto docs clean help
+.PHONY: demo test kills lint format bench proto docs clean help
 
 help:  ## list the chores
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -15,6 +15,9 @@ demo: $(VENV)/demo  ## learn, seal, serve and recognise real faces; see runs/dem
 
 test: $(VENV)/dev  ## unit, contract and end-to-end tests
 	$(BIN)/pytest
+
+kills: $(VENV)/dev  ## enrolling killed at least fifty times in each way, and a million pictures
+	MIEN_KILLS=50 MIEN_LONG_PICTURES=1000000 $(BIN)/pytest tests/enrolling/test_kills.py tests/enrolling/test_folder.py
 
 lint: $(VENV)/dev  ## style, types, arrows between rooms, freshness of generated code
 	$(BIN)/ruff check

@@ -5,11 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mien.client import Client
 from mien.enrolling.directory import Directory
 from mien.enrolling.ledger import Ledger, Row
 from mien.enrolling.options import Options
 from mien.enrolling.place import Place
 from mien.enrolling.run import Run
+from mien.enrolling.service import Service
 from mien.enrolling.source import Source
 from mien.errors import GalleryExists
 from mien.gallery.galleries import Galleries
@@ -17,7 +19,7 @@ from mien.model.bundle import Bundle
 from tests.faces import encoded, folder_of_people
 
 GALLERY = "staff"
-FMR = 0.04
+FMR = 0.06
 """What a calibration on the 40 people of the tests' bundle supports."""
 
 
@@ -57,6 +59,12 @@ class Enrolling:
             with suppress(GalleryExists):
                 place.create()
             return self.go(source, place, ledger, options)
+
+    def serve(self, address: str, source: Path, options: Options | None = None) -> list[Row]:
+        """The same over a server."""
+        options = options or Options()
+        with Client(address) as client, Ledger(self.ledger) as ledger:
+            return self.go(source, Service(client, GALLERY, options), ledger, options)
 
     def go(self, source: Path, place: Place, ledger: Ledger, options: Options) -> list[Row]:
         run = Run(ledger, place, options, Count())

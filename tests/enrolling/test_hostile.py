@@ -34,9 +34,10 @@ def hostile(folder: Path) -> dict[str, str]:
     home = folder / "mallory"
     home.mkdir(parents=True)
     expected = {}
+    bombs, none = TOO_LARGE.values(), NO_PICTURE.values()
     files = {
-        **{f"{n:02}-bomb.jpg": (content, "IMAGE_TOO_LARGE") for n, content in enumerate(TOO_LARGE.values())},
-        **{f"{n:02}-none.png": (content, "IMAGE_UNDECODABLE") for n, content in enumerate(NO_PICTURE.values()) if content},
+        **{f"bomb-{n}.jpg": (each, "IMAGE_TOO_LARGE") for n, each in enumerate(bombs)},
+        **{f"none-{n}.png": (each, "IMAGE_UNDECODABLE") for n, each in enumerate(none) if each},
         "zero.jpg": (b"", "IMAGE_UNDECODABLE"),
         "nested.jpg": (archive(archive(b"x" * 10**6, 5), 3), "IMAGE_UNDECODABLE"),
         "wrong.bmp": (encoded(1, 1, ".jpg"), "enrolled"),

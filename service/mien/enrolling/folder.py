@@ -47,7 +47,7 @@ def _people(folder: Path, names: list[str]) -> Iterator[Item]:
 def _person(folder: Path, name: str, root: _Identity) -> Iterator[Item]:
     found = False
     for item in _inside(folder, name, name, (root,)):
-        found |= isinstance(item, Entry)
+        found |= isinstance(item, Entry) or item.key == name  # which says why there is nothing
         yield item
     if not found:
         expected = ", ".join(sorted(SUFFIXES))
