@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from mien.errors import GalleryNotFound, InvalidId
-from mien.gallery.store import store
 from mien.gallery.galleries import Galleries
+from mien.gallery.store import store
 from tests.gallery.looks import DIM, MODEL, enroll, looks
 
 

@@ -131,7 +131,7 @@ class Ledger:
 
     @_locked
     def begin(self, gallery: str) -> None:
-        """Another run; forget all if it was of another gallery, or of one that was deleted since."""
+        """Another run; forget all if the gallery is another, or was deleted and made anew."""
         self.run += 1
         self.seen_now = 0
         self._tell("run", str(self.run))
