@@ -2,10 +2,10 @@
 
     python benchmarks/enrolling.py
 
-The loop has the pictures in memory and keeps nothing: a process pool's worth of threads, a batch
-each, the network on one thread. `mien enroll --data` scans, reads, hashes, does the same, commits to
-SQLite with every sync, looks at the whole gallery, and writes its ledger. Both take turns on the
-same pictures in the same process; the ratio is of the best of each, since others use the machine.
+The loop has the pictures in memory and keeps nothing: a thread for each core, a batch each, the
+network on one thread. `mien enroll --data` scans, reads, hashes, does the same, commits to SQLite
+with every sync, looks at the whole gallery, and writes its ledger. Both take turns on the same
+pictures in the same process; the ratio is of the best of each, since others use the machine.
 The photographs of the development data are taken where they are there, else pictures made by code.
 The last line is JSON.
 """

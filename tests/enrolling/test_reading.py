@@ -30,7 +30,7 @@ def test_a_file_is_read_with_a_stamp_once_it_is_old(
     assert isinstance(found, Content)
     assert (found.content, found.stamp) == (b"abc", "")  # its ctime is of now
     later = time.time() + 60
-    monkeypatch.setattr(reading.time, "time", lambda: later)
+    monkeypatch.setattr("mien.enrolling.reading.time.time", lambda: later)
     found = read(path)
     assert isinstance(found, Content)
     assert found.stamp == stamp(path) != ""
