@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/mien/v1/*.proto)
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test kills lint format bench proto docs clean help
+.PHONY: demo test torture fuzz soak kills lint format bench proto docs clean help
 
 help:  ## list the chores
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -15,6 +15,22 @@ demo: $(VENV)/demo  ## learn, seal, serve and recognise real faces; see runs/dem
 
 test: $(VENV)/dev  ## unit, contract and end-to-end tests
 	$(BIN)/pytest
+
+KILLS ?= 200
+SEED ?= 1
+
+torture: $(VENV)/dev  ## kill -9 a gallery 200 times and look at everything after each: two to three minutes; KILLS=1000 SEED=7 for others
+	$(BIN)/python -m tests.gallery.torture --kills $(KILLS) --seed $(SEED)
+
+REQUESTS ?= 10000
+
+fuzz: $(VENV)/dev  ## send a server 10,000 malformed requests and look at every answer and its memory: about a minute; REQUESTS=500 SEED=7 for others
+	$(BIN)/python -m tests.server.fuzz --requests $(REQUESTS) --seed $(SEED)
+
+SECONDS ?= 900
+
+soak: $(VENV)/dev  ## load a server for 15 minutes with all that callers do, and look at its memory; SECONDS=60 for less
+	$(BIN)/python -m tests.server.soak --seconds $(SECONDS) --seed $(SEED)
 
 kills: $(VENV)/dev  ## enrolling killed at least fifty times in each way, and a million pictures
 	MIEN_KILLS=50 MIEN_LONG_PICTURES=1000000 $(BIN)/pytest tests/enrolling/test_kills.py tests/enrolling/test_folder.py

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mien.matching import calibration
 from mien.model.bundle import Bundle
+from mien.model.cost import ORIGIN, Cost
 from mien.model.embedder import Embedder
 from mien.model.manifest import InputSpec, digest, fingerprint, read_manifest
 from mien.model.sealing import Draft, calibrate, seal
@@ -67,11 +68,28 @@ def uncalibrated(folder: Path, seed: int = 0) -> Bundle:
 def calibrated(folder: Path, seed: int = 0, people: int = 40, shots: int = 6) -> Bundle:
     """Calibrated on generated people numbered from 1000."""
     bundle = uncalibrated(folder, seed)
+    return calibrate(bundle, measured(bundle, people, shots), card="# projection, calibrated\n")
+
+
+def measured(bundle: Bundle, people: int = 40, shots: int = 6) -> calibration.Calibration:
     crops = np.stack([picture(1000 + p, s) for p in range(people) for s in range(shots)])
     whose = np.repeat(np.arange(people), shots)
     vectors = Embedder.of(bundle, threads=1).embed(crops)
-    measured = calibration.calibrate(vectors, whose, bundle.manifest.fingerprint)
-    return calibrate(bundle, measured, card="# projection, calibrated\n")
+    return calibration.calibrate(vectors, whose, bundle.manifest.fingerprint)
+
+
+COSTS = (Cost(None, 0.02, 0.03), Cost(0.01, 0.2, 0.15))
+"""Of `in_int8`; made up."""
+
+
+def in_int8(folder: Path, origin: str = "f" * 64) -> Bundle:
+    """The same network, said to be the quantised one of the bundle with the fingerprint `origin`.
+
+    Calibrated on generated people, with a note of COSTS.
+    """
+    quantised = replace(draft(), precision="int8", provenance={ORIGIN: origin})
+    bundle = seal(quantised, folder)
+    return calibrate(bundle, measured(bundle), card="# projection in int8\n", costs=COSTS)
 
 
 def altered(source: Path, folder: Path, **files: bytes) -> Path:

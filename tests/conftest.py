@@ -5,6 +5,9 @@ import pytest
 from mien.model.bundle import Bundle
 from tests import bundles
 
+# What they compare is told when it differs, as in tests.
+pytest.register_assert_rewrite(*(f"tests.gallery.{each}" for each in ("looks", "torture", "world")))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 def executable(name: str) -> str:
@@ -30,10 +31,15 @@ class ServerProcess:
     """`mien serve` on a free loopback port."""
 
     def __init__(
-        self, *command: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        *command: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        log: IO[str] | int = subprocess.PIPE,
     ) -> None:
+        """`log` is where stderr goes; a pipe that nobody reads holds a server that logs much."""
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=cwd
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env=env, cwd=cwd
         )
         assert self.process.stdout
         self.first_line = self.process.stdout.readline()
@@ -54,10 +60,11 @@ class ServerProcess:
 
 
 @contextmanager
-def serving(bundle: Path, data: Path) -> Iterator[ServerProcess]:
-    server = ServerProcess(
-        executable("mien"), "serve", str(bundle), "--data", str(data), "--address", "127.0.0.1:0"
-    )
+def serving(
+    bundle: Path, data: Path, *more: str, log: IO[str] | int = subprocess.PIPE
+) -> Iterator[ServerProcess]:
+    command = ("serve", str(bundle), "--data", str(data), "--address", "127.0.0.1:0", *more)
+    server = ServerProcess(executable("mien"), *command, log=log)
     try:
         yield server
     finally:

@@ -16,10 +16,9 @@ LOCAL = {
     "KEYS_INVALID",
     "KEY_NOT_FOUND",
     "OUTPUT_EXISTS",
-    "SERVER_UNAVAILABLE",
     "CALLER_GONE",
 }
-"""Reasons that never travel: raised by commands before a server serves, or by the client."""
+"""Reasons that never travel: raised by commands before a server serves."""
 
 LEAVES = [kind for kind in errors.tree() if not kind.__subclasses__()]
 

@@ -7,9 +7,9 @@ same thread. Without a caller, in commands and tests, nobody's patience ends.
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
 from mien.errors import CallerGone, DeadlineExceeded
@@ -57,11 +57,22 @@ def check(stage: str) -> None:
     current().check(stage)
 
 
-@contextmanager
-def kept(deadline: Deadline) -> Iterator[None]:
+def kept(deadline: Deadline) -> AbstractContextManager[None]:
     """What is inside works for somebody who waits as long as `deadline` says."""
-    token = _current.set(deadline)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return _Kept(deadline)
+
+
+class _Kept(AbstractContextManager[None]):
+    """No generator, which takes three times as long: every call goes through it."""
+
+    __slots__ = ("_deadline", "_token")
+    _token: Token[Deadline]
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._deadline)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)

@@ -27,10 +27,15 @@ def staged(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, on the disk and in the place of `path` when the block has ended well."""
+def replaced(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
+    """A file to write to, on the disk and in the place of `path` when the block has ended well.
+
+    `mode` are its permissions; None leaves them to the process's umask.
+    """
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
+        if mode is not None:
+            os.fchmod(file.fileno(), mode)
         yield file
         file.flush()
         os.fsync(file.fileno())

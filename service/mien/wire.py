@@ -1,5 +1,7 @@
 """What both ends of the wire must agree on."""
 
+import ipaddress
+
 MAX_MESSAGE_BYTES = 16 * 2**20
 """gRPC's own limit, 4 MiB, is too small for photographs."""
 
@@ -8,3 +10,11 @@ MESSAGE_LIMITS = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
 ]
 """As options of a channel or a server."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -192,7 +192,7 @@ def test_inspect_tells_a_newcomer_what_is_in_a_bundle(bundle: Bundle) -> None:
         "RGB crops of 48×48, scaled only, not aligned",
         "unit vectors of 16 numbers, computed in float32",
         f"{bundle.network.stat().st_size:,} bytes",
-        f"{bundle.calibration.identities} people, for an FMR of 0.0038 and above",
+        f"{bundle.calibration.identities} people, who support an FMR of 0.0038 and above",
         "with 1 sample, at an FMR of",
         "made                   by code",
     ):
@@ -232,13 +232,33 @@ def test_a_network_of_which_everything_is_said_is_imported(tmp_path: Path) -> No
     )  # fmt: skip
     assert finished.returncode == 0, finished
     assert "preprocessing: nchw, bgr, (pixel - [104, 117, 123]) / 1" in finished.stdout
-    assert "calibrated on 4 people" in finished.stdout
+    assert "calibrated on 4 people, who support an FMR of 0.5 and above" in finished.stdout
     assert run("mien", "bundle", "check", tmp_path / "b").returncode == 0
     told = json.loads(run("mien", "bundle", "inspect", tmp_path / "b", "--json").stdout)
     assert (told["name"], told["license"]) == ("b", "MIT")
     assert told["provenance"]["imported_from"] == "net.onnx"
     assert told["provenance"]["preprocessing_known_by"] == "statement"
     assert str(tmp_path) not in json.dumps(told)
+
+
+def test_a_picture_that_is_none_is_left_out_of_an_import_and_told_of(tmp_path: Path) -> None:
+    people = folder_of_people(tmp_path / "people", people=3, shots=3)
+    (people / "person-1" / "0.png").write_bytes(b"rubbish")
+    said = ("--channels", "rgb", "--scale", "raw", "--people", people)
+    finished = imported(write(tmp_path), tmp_path / "b", *said)
+    assert finished.returncode == 0, finished
+    assert "1 pictures left out, unusable: person-1/0.png (IMAGE_UNDECODABLE)" in finished.stdout
+    few = "calibrated on 3 people, who support no FMR below 1 (it takes 6 more for 1 in 10, 22 more"
+    assert few in finished.stdout
+    card = (tmp_path / "b" / "MODEL_CARD.md").read_text()
+    assert "1 of the 9 pictures could not be used and were left out: 1 IMAGE_UNDECODABLE." in card
+    assert "person-1" not in card
+    assert "support no FMR below 1" in run("mien", "bundle", "inspect", tmp_path / "b").stdout
+    for picture in people.rglob("*.png"):
+        picture.write_bytes(b"rubbish")
+    sentence = refused(imported(write(tmp_path), tmp_path / "c", *said))
+    assert "none of the 9 pictures can be used" in sentence
+    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mien.errors import DatasetInvalid
+from mien.evaluation.evaluate import Request, evaluate
 from mien.model.bundle import Bundle
+from mien.model.pipeline import Pipeline
 from tests.bundles import calibrated, uncalibrated
 from tests.evaluation import made
 from tests.faces import encoded, folder_of_people
@@ -138,17 +141,31 @@ def test_what_cannot_be_evaluated_is_refused_in_one_sentence(
 
 
 def test_a_pair_file_that_does_not_fit_is_refused_before_anything_is_embedded(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = made.lfw_folder(tmp_path / "images", people=2, shots=2)
+    pairs, saved = tmp_path / "pairs.txt", tmp_path / "v.npz"
+    embedded = []
+    monkeypatch.setattr(Pipeline, "embed_each", lambda _, pictures: embedded.append(pictures))
+    monkeypatch.setattr(Pipeline, "__init__", lambda *_: embedded.append("a network is loaded"))
+    pairs.write_text("1\nP-0\t1\t2\nP-0\t1\tP-7\t3\n")
+    request = Request(images, pairs, save_vectors=saved)
+    with pytest.raises(DatasetInvalid, match=f"1 images that are not in {images}: P-7/P-7_0003$"):
+        evaluate(bundle, request)
+    pairs.write_text("1\nP-0\t1\t2\nP-0\tone\tP-1\t1\n")
+    with pytest.raises(DatasetInvalid, match="line 3"):
+        evaluate(bundle, request)
+    assert embedded == []
+    assert not saved.exists()
+
+
+def test_a_pair_file_that_does_not_fit_is_refused_in_one_sentence(
     bundle: Bundle, tmp_path: Path
 ) -> None:
     images = made.lfw_folder(tmp_path / "images", people=2, shots=2)
     pairs = tmp_path / "pairs.txt"
     pairs.write_text("1\nP-0\t1\t2\nP-0\t1\tP-7\t3\n")
-    saved = tmp_path / "v.npz"
-    sentence = refused(bundle.folder, images, "--pairs", pairs, "--save-vectors", saved)
-    assert sentence.endswith(f"names 1 images that are not in {images}: P-7/P-7_0003")
-    pairs.write_text("1\nP-0\t1\t2\nP-0\tone\tP-1\t1\n")
-    assert "line 3" in refused(bundle.folder, images, "--pairs", pairs)
-    assert not saved.exists()
+    assert refused(bundle.folder, images, "--pairs", pairs).endswith("P-7/P-7_0003")
 
 
 def test_groups_that_do_not_fit_are_refused(bundle: Bundle, people: Path, tmp_path: Path) -> None:

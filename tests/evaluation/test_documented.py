@@ -9,7 +9,7 @@ import pytest
 
 from mien.cli.evaluate import evaluate
 from mien.model.bundle import Bundle
-from tests.bundles import calibrated
+from tests.bundles import calibrated, in_int8
 from tests.evaluation import made
 from tests.faces import folder_of_people
 
@@ -46,10 +46,12 @@ def reports(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> list[di
     lines = [line for _ in range(2) for line in made.pair_lines(6, 3, 8, random)]
     (folder / "pairs.txt").write_text("2\t8\n" + "\n".join(lines))
     other = calibrated(folder / "other", seed=1, people=6).folder
+    int8 = in_int8(folder / "int8").folder
     return [
         made.evaluated(bundle.folder, people, "--groups", folder / "groups.csv",
                        "--threshold", "0.3", "--against", other),
         made.evaluated(bundle.folder, images, "--pairs", folder / "pairs.txt", "--against", other),
+        made.evaluated(int8, people),
     ]  # fmt: skip
 
 
@@ -64,7 +66,7 @@ def test_every_key_is_documented_once_and_none_that_is_not_there(
     assert len(named) == len(set(named))
     sections = {key for key in named if any(other.startswith(f"{key}.") for other in named)}
     nullable = {"deployed", "lfw", "identification", "groups", "against", "acquisition",
-                "groups.fmr_ratio"}  # fmt: skip
+                "groups.fmr_ratio", "likelihood"}  # fmt: skip
     assert sections == nullable
     real = set[str]().union(*(keys(report) for report in reports))
     assert real - nullable == set(named) - nullable

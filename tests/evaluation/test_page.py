@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mien.errors import OutputExists
-from mien.evaluation.contract import Lfw, Report
+from mien.evaluation.contract import Int8Cost, Lfw, Report
 from mien.evaluation.evaluate import Request, evaluate
 from mien.evaluation.summary import points, rate, span, summary, target
 from mien.model.bundle import Bundle
@@ -42,12 +42,14 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 def test_every_part_of_a_report_is_on_the_page(report: Report) -> None:
     drawn = figures(report)
-    assert set(drawn) == {"similarities", "det", "searches", "gallery_sizes", "cmc", "groups"}
+    assert set(drawn) == {"similarities", "det", "likelihood", "searches", "gallery_sizes", "cmc",
+                          "groups"}  # fmt: skip
     for svg in drawn.values():
         assert ET.fromstring(svg).tag.endswith("svg")  # noqa: S314 - our own text
     html = page(report, drawn)
     for heading in ("Verification", "Identification", "Groups", "Against projection-1",
-                    "At the deployed threshold", "What could not be used"):  # fmt: skip
+                    "At the deployed threshold", "What a similarity is worth",
+                    "What could not be used"):  # fmt: skip
         assert f"<h2>{heading}" in html
     assert "Accuracy on the pairs" not in html
     assert "1 of 48 pictures" in html
@@ -72,8 +74,65 @@ def test_what_was_not_measured_is_said(bare: Report) -> None:
     html = page(bare, drawn)
     assert "Not measured: the bundle is not calibrated" in html
     assert "not supported: needs 30 pairs of people" in html
-    for absent in ("<h2>Identification", "<h2>Groups", "<h2>Against", "None", "nan"):
+    for absent in (
+        "<h2>Identification",
+        "<h2>Groups",
+        "<h2>Against",
+        "<h2>What a similarity",
+        "int8",
+        "None",
+        "nan",
+    ):
         assert absent not in html
+
+
+INT8: dict[str, Any] = {
+    "precision": "int8", "float32_fingerprint": "f" * 64,
+    "int8_cost": [Int8Cost(target_fmr=None, float32=0.02, int8=0.03),
+                  Int8Cost(target_fmr=0.01, float32=0.2, int8=0.15)],
+}  # fmt: skip
+
+
+def test_the_cost_of_int8_is_on_the_page_and_in_the_table(report: Report) -> None:
+    quantised = report.model_copy(update={"bundle": report.bundle.model_copy(update=INT8)})
+    html = page(quantised, figures(quantised))
+    assert f"<h2>What int8 costs: {report.bundle.name}" in html
+    assert "<td>EER</td><td>2.00 %</td><td>3.00 %</td><td>+1.00 points</td>" in html
+    assert "<td>FNMR at FMR 1 %</td><td>20.00 %</td><td>15.00 %</td><td>-5.00 points</td>" in html
+    assert "evaluate against the float32 bundle" in html
+    table = " ".join(summary(quantised).split())
+    assert "int8 cost, EER +1.00 points, from 2.00 % to 3.00 % when it was sealed" in table
+    assert "int8 cost, FNMR at FMR 1 % -5.00 points" in table
+    assert "int8" not in page(report, figures(report)) + summary(report)
+
+
+def test_against_its_float32_bundle_the_paired_test_is_pointed_at(report: Report) -> None:
+    assert report.against is not None
+    update = INT8 | {"float32_fingerprint": report.against.bundle.fingerprint}
+    quantised = report.model_copy(update={"bundle": report.bundle.model_copy(update=update)})
+    html = page(quantised, figures(quantised))
+    assert "stands under Against, with a paired test" in html
+    assert "evaluate against the float32 bundle" not in html
+
+
+def test_a_cost_that_the_bundle_does_not_know_is_said(report: Report) -> None:
+    update = {"precision": "int8", "float32_fingerprint": None, "int8_cost": None}
+    imported = report.model_copy(update={"bundle": report.bundle.model_copy(update=update)})
+    html = page(imported, figures(imported))
+    assert "Not known: the bundle does not tell what its float32 network did." in html
+    assert "None" not in html
+
+
+def test_the_gallery_counts_people_where_their_mean_counts(report: Report) -> None:
+    found = report.identification
+    assert found is not None
+    for fusion, counted, other in (("max", "pictures", "people"), ("mean", "people", "pictures")):
+        update = {"identification": found.model_copy(update={"fusion": fusion})}
+        fused = report.model_copy(update=update)
+        html = page(fused, figures(fused))
+        assert f"<th>{counted} N</th>" in html
+        assert f"<th>{other}</th>" in html
+        assert f"<!-- enrolled {counted} N -->" in html
 
 
 def test_two_bundles_of_one_name_are_told_apart(report: Report) -> None:

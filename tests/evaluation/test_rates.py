@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mien.evaluation.contract import GallerySize, Group, SearchPoint
+from mien.evaluation.contract import GallerySize, Group, Likelihood, SearchPoint
 from mien.report import rates
 from mien.report.charts import GREY
 
@@ -55,8 +55,11 @@ POINTS = [point(0.1 * step, 1 - 0.1 * step) for step in range(11)]
     [
         lambda: rates.searches(POINTS, 0.5),
         lambda: rates.searches(POINTS, None),
-        lambda: rates.gallery_sizes([size(1, 0.01), size(2, 0.02)]),
-        lambda: rates.gallery_sizes([size(1, None)]),
+        lambda: rates.gallery_sizes([size(1, 0.01), size(2, 0.02)], "max"),
+        lambda: rates.gallery_sizes([size(1, None)], "mean"),
+        lambda: rates.likelihood(
+            Likelihood(thresholds=[-1.0, 0.5], by_calibration=[-1.0, 1.0], here=[0.0, 2.0])
+        ),
         lambda: rates.cmc([0.9, 1.0], [(0.8, 1.0), (0.9, 1.0)]),
         lambda: rates.cmc([1.0], [(0.0, 1.0)]),
         lambda: rates.groups([group("north", 0.1, 0.2), group("$\\south & <east>$", None, 0.0)]),
@@ -70,8 +73,8 @@ def test_a_chart_is_svg_and_the_same_each_time(chart: Callable[[], str]) -> None
 
 
 def test_the_formula_of_the_calibration_is_drawn_where_there_is_one() -> None:
-    with_it = rates.gallery_sizes([size(1, 0.01), size(2, 0.02)])
-    without = rates.gallery_sizes([size(1, None), size(2, None)])
+    with_it = rates.gallery_sizes([size(1, 0.01), size(2, 0.02)], "max")
+    without = rates.gallery_sizes([size(1, None), size(2, None)], "max")
     assert GREY.lower() in with_it
     assert GREY.lower() not in without
 

@@ -1,9 +1,11 @@
 """A gallery in a file, and back."""
 
+import os
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,11 +20,13 @@ from mien.errors import (
     OutputExists,
     SnapshotInvalid,
 )
+from mien.gallery import backup
 from mien.gallery.galleries import Galleries
 from mien.gallery.prove import prove_absent
 from mien.gallery.records import About, Deletion, Enrolment, Quality, Retention, SubjectChange
-from mien.gallery.store import journal
+from mien.gallery.store import checksum, journal
 from mien.gallery.store.store import FILE_NAME
+from mien.matching.metrics import Vectors
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks, sha256
 
 KEPT = Retention(max_age=timedelta(days=3650))
@@ -234,6 +238,84 @@ def test_a_deletion_does_not_wait_for_a_snapshot(
     assert [each.file for each in prove_absent(tmp_path, look)] == []
 
 
+def files_with(data: Path, vector: Vectors) -> list[str]:
+    """Files below the directory that have the vector, of those that are there long enough."""
+    found = []
+    for folder, _, names in os.walk(data):
+        for path in (Path(folder, name) for name in names):
+            with suppress(FileNotFoundError):
+                found += [path.name] if vector.tobytes() in path.read_bytes() else []
+    return found
+
+
+@pytest.mark.parametrize("when", ["copying", "extracting", "reading"])
+def test_who_is_deleted_while_a_snapshot_is_taken_is_in_no_file_of_the_directory(
+    staff: Galleries, data: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Though what was copied before is in the snapshot, which may be written elsewhere."""
+    look = looks(1)[0]
+    found: list[list[str]] = []
+
+    def delete() -> None:
+        if not found:
+            assert files_with(data, look) == [f"{FILE_NAME}-wal"]
+            staff.delete_subject("staff", "p0")
+            found.append(files_with(data, look))
+
+    breathe, fill = journal.Journal._breathe, backup._fill
+    if when == "copying":
+        monkeypatch.setattr(journal, "COPY_PAGES", 1)
+
+        def breathe_and_delete(self: journal.Journal, *left: int) -> None:
+            breathe(self, *left)
+            if left[0] < 3:
+                delete()
+
+        monkeypatch.setattr(journal.Journal, "_breathe", breathe_and_delete)
+    if when == "extracting":
+
+        def fill_and_delete(whole: sqlite3.Connection, gallery_id: str) -> None:
+            fill(whole, gallery_id)
+            delete()
+
+        monkeypatch.setattr(backup, "_fill", fill_and_delete)
+    with staff.open_snapshot("staff") as (stamp, file):
+        delete()
+        content = file.read()
+    assert found == [[]]
+    assert stamp.subjects == (2 if when == "copying" else 3)
+    assert (look.tobytes() in content) == (when != "copying")
+    assert not list(data.glob("mien-copy-*"))
+
+
+def test_an_opened_snapshot_is_the_same_as_one_that_is_written(
+    staff: Galleries, tmp_path: Path
+) -> None:
+    written = staff.snapshot("staff", tmp_path / "written")
+    with staff.open_snapshot("staff") as (stamp, file):
+        (tmp_path / "read").write_bytes(file.read())
+    assert replace(stamp, taken=written.taken) == written
+    for name in ("written", "read"):
+        staff.restore(tmp_path / name, name)
+    assert staff.subjects("written") == staff.subjects("read") == staff.subjects("staff")
+    with pytest.raises(GalleryNotFound), staff.open_snapshot("stafff"):
+        pass
+
+
+SEALS = (
+    "UPDATE subjects SET crc = crc_of_subject(subject_id, display_name, consent_ref, created,"
+    " expires, (SELECT '{' || group_concat('\"' || name || '\": \"' || value || '\"', ', ') || '}'"
+    " FROM subject_labels WHERE subject = key))",
+    "UPDATE samples SET crc = (SELECT crc_of_sample(sample_id, created, source, quality, expires,"
+    " content_sha256, vector) FROM vectors WHERE vectors.slot = samples.slot)",
+    "UPDATE galleries SET crc = crc_of_gallery(gallery_id, model_fingerprint, dim, created,"
+    " max_age, since_last_match,"
+    " (SELECT '{' || group_concat('\"' || name || '\": \"' || value || '\"', ', ') || '}'"
+    " FROM gallery_labels WHERE gallery = key))",
+)
+"""Checksums anew, as whoever can write to a file can write them."""
+
+
 def damage(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         for statement in statements:
@@ -246,7 +328,20 @@ def damage(path: Path, *statements: str) -> None:
     [
         ("UPDATE vectors SET vector = zeroblob(64) WHERE slot = 3", "damaged in 1 places"),
         ("UPDATE subjects SET display_name = 'x' WHERE key = 2", "damaged in 1 places"),
-        ("DROP TABLE snapshot", "no such table: snapshot"),
+        ("DROP TABLE snapshot", "its tables are not those of a snapshot"),
+        ("CREATE TABLE more (a)", "its tables are not those of a snapshot"),
+        ("CREATE VIEW v AS SELECT 1", "its tables are not those of a snapshot"),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON subjects BEGIN DELETE FROM galleries; END",
+            "its tables are not those of a snapshot",
+        ),
+        ("DELETE FROM snapshot", "not of what its stamp says"),
+        ("UPDATE snapshot SET gallery_id = 'stafg'", "not of what its stamp says"),
+        ("UPDATE snapshot SET model_fingerprint = 'x'", "not of what its stamp says"),
+        ("UPDATE snapshot SET dim = dim + 1", "not of what its stamp says"),
+        ("UPDATE snapshot SET revision = revision + 1", "not of what its stamp says"),
+        ("UPDATE snapshot SET samples = samples + 1", "not of what its stamp says"),
+        ("UPDATE galleries SET revision = revision + 1", "not of what its stamp says"),
         ("PRAGMA user_version = 1", "another version of mien"),
         ("PRAGMA user_version = 99", "is of schema 99"),
     ],
@@ -261,6 +356,56 @@ def test_a_damaged_or_foreign_snapshot_is_refused(
         staff.restore(target, "new")
     with pytest.raises(GalleryNotFound):
         staff.get("new")
+
+
+NEVER_LET_IN = [
+    ("UPDATE subjects SET subject_id = '../x' WHERE key = 1", "subject '../x' holds what is never"),
+    ("UPDATE subjects SET display_name = char(0) WHERE key = 1", "leave out NUL"),
+    ("UPDATE subjects SET created = 9e18", "date value out of range"),
+    ("UPDATE subject_labels SET value = printf('%300d', 1) WHERE subject = 1", "has 300 char"),
+    ("UPDATE subject_labels SET gallery = 7", "3 rows of subject_labels are of another gallery"),
+    ("UPDATE samples SET sample_id = 'a b' WHERE key = 1", "sample 'a b' holds what is never"),
+    ("UPDATE samples SET created = 'x' WHERE key = 1", "holds what is never let in"),
+    ("UPDATE samples SET quality = '{no' WHERE key = 1", "holds what is never let in"),
+    ("UPDATE samples SET gallery = 7", "samples refers to no row of galleries"),
+    ("UPDATE samples SET key = 9223372036854775000 WHERE key = 1", "a key or a revision of 922"),
+    ("UPDATE samples SET key = -9223372036854775000 WHERE key = 1", "a key or a revision of 922"),
+    ("UPDATE galleries SET revision = 1 << 62", "not of what its stamp says"),
+    ("UPDATE vectors SET content_sha256 = x'0102' WHERE slot = 1", "give 64 hexadecimal digits"),
+    ("UPDATE galleries SET max_age = -5", "keeps nobody"),
+]
+
+
+@pytest.mark.parametrize(("statement", "message"), NEVER_LET_IN)
+def test_a_snapshot_with_what_is_never_let_in_is_refused_though_its_checksums_are_right(
+    staff: Galleries, tmp_path: Path, statement: str, message: str
+) -> None:
+    target = tmp_path / "snapshot"
+    staff.snapshot("staff", target)
+    with closing(sqlite3.connect(target)) as connection:
+        checksum.teach(connection)
+        connection.execute(statement)
+        for seal in SEALS:
+            connection.execute(seal)
+        connection.commit()
+    with pytest.raises(SnapshotInvalid, match=message):
+        staff.restore(target, "new")
+    assert staff.check().findings == ()
+    assert [info.gallery_id for info in staff.page()] == ["staff", "visitors"]
+
+
+def test_keys_do_not_double_when_a_gallery_comes_back_again_and_again(
+    staff: Galleries, tmp_path: Path
+) -> None:
+    """After 60 doublings there would be none left."""
+    for turn in range(70):
+        staff.snapshot("staff", tmp_path / f"{turn}")
+        staff.delete("staff")
+        staff.restore(tmp_path / f"{turn}")
+    rows = staff._store.journal.connection
+    assert rows.execute("SELECT max(key) FROM samples").fetchone()[0] < 70 * 10
+    assert len(staff.subjects("staff")) == 3
+    assert_index_equals_store(staff, ["p0", "p1", "p2"])
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all, but long enough" * 50, None])

@@ -16,6 +16,7 @@ from mien.gallery.galleries import Galleries
 from mien.gallery.records import About, Check, Quality, SubjectChange
 from mien.gallery.store import checksum
 from mien.gallery.store.store import FILE_NAME
+from mien.matching.metrics import Vectors
 from tests.gallery.looks import DIM, MODEL, looks, sha256
 
 PEOPLE = 30
@@ -108,6 +109,20 @@ def test_a_row_that_was_tampered_with_is_found(
     assert any(re.search(message, each.message) for each in found)
 
 
+def plant(path: Path, slot: int, vector: Vectors) -> None:
+    """Put a vector into the place of another, with a checksum that is right."""
+    with closing(sqlite3.connect(path)) as connection:
+        checksum.teach(connection)
+        connection.execute("UPDATE vectors SET vector = ? WHERE slot = ?", (vector.tobytes(), slot))
+        connection.execute(
+            "UPDATE samples SET crc = (SELECT crc_of_sample(sample_id, created, source, quality,"
+            " expires, content_sha256, vector) FROM vectors WHERE vectors.slot = samples.slot)"
+            " WHERE slot = ?",
+            (slot,),
+        )
+        connection.commit()
+
+
 @pytest.mark.parametrize(
     ("vector", "message"),
     [
@@ -119,19 +134,11 @@ def test_a_row_that_was_tampered_with_is_found(
     ],
 )
 def test_a_vector_that_never_should_have_come_in_is_found(
-    data: Path, vector: np.ndarray[tuple[int], np.dtype[np.float32]], message: str
+    data: Path, vector: Vectors, message: str
 ) -> None:
     """With a checksum that is right, as a wrong program would write it."""
     fill(data)
-    with closing(sqlite3.connect(data / FILE_NAME)) as connection:
-        checksum.teach(connection)
-        connection.execute("UPDATE vectors SET vector = ? WHERE slot = 9", (vector.tobytes(),))
-        connection.execute(
-            "UPDATE samples SET crc = (SELECT crc_of_sample(sample_id, created, source, quality,"
-            " expires, content_sha256, vector) FROM vectors WHERE vectors.slot = samples.slot)"
-            " WHERE slot = 9"
-        )
-        connection.commit()
+    plant(data / FILE_NAME, 9, vector)
     (finding,) = check(data).findings
     assert finding.what == "vector"
     assert message in finding.message

@@ -139,3 +139,13 @@ def test_the_model_is_no_matter(galleries: Galleries, data: Path) -> None:
     enroll(galleries, "adam", vector)
     assert prove_elsewhere(data, vector).traces
     assert galleries.get("staff").model_fingerprint == MODEL
+
+
+def test_what_is_longer_than_a_pipe_holds_is_looked_for_too(
+    galleries: Galleries, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process starts slower than it is asked whether anybody waits."""
+    monkeypatch.setattr(proving, "POLL_SECONDS", 0.01)
+    proof = prove_elsewhere(data, text="x" * 300_000)
+    assert proof.traces == ()
+    assert proof.files > 0

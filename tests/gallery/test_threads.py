@@ -26,7 +26,7 @@ WRITERS, SAMPLES, SUBJECTS = 4, 150, 6
 def test_enrolling_deleting_and_searching_at_once_leaves_index_and_store_equal(
     data: Path, galleries: Galleries, monkeypatch: pytest.MonkeyPatch, inverted_from: int
 ) -> None:
-    """So few samples are all candidates of an inverted file, which misses nothing then."""
+    """An inverted file misses none of the vectors that it holds when asked for by themselves."""
     monkeypatch.setattr(sample_index, "INVERTED_FROM", inverted_from)
     monkeypatch.setattr(gallery, "SAVED_FROM", 100)
     done = threading.Event()

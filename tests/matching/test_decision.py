@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from mien.errors import InvalidRequest, NotCalibrated, UnsupportedOperatingPoint
@@ -132,6 +133,15 @@ def test_a_refusal_says_how_many_more_people_it_would_take(calibration: Calibrat
     assert identities_for(one_of(0.1, 1000)) == 240
     with pytest.raises(UnsupportedOperatingPoint, match="210 more held-out identities"):
         decide(TargetFPIR(0.1), calibration, subjects=1000)
+
+
+def test_people_who_support_nothing_are_not_told_to_ask_for_a_rate_of_1() -> None:
+    few = calibrate(np.eye(6, 8, dtype=np.float32), np.arange(6) // 2, "fingerprint")
+    with pytest.raises(UnsupportedOperatingPoint, match="3 people supports no rate below 1, by th"):
+        decide(TargetFMR(0.1), few)
+    with pytest.raises(UnsupportedOperatingPoint, match="; calibrate with 6 more held-out") as told:
+        decide(TargetFMR(0.1), few)
+    assert "ask for that" not in str(told.value)
 
 
 @pytest.mark.parametrize("rate", [1e-300, 5e-324])

@@ -53,16 +53,6 @@ def test_a_split_of_vectors_takes_their_rows() -> None:
     assert (enrolment.probe_people[~enrolment.mated] == people[split.nonmated]).all()
 
 
-def test_a_smaller_gallery_is_not_searched_for_those_who_left_it() -> None:
-    vectors, people = looks(6, 3)
-    enrolment = enrol_split(people, 1, 3, seed=0).of(vectors, people)
-    kept = np.unique(enrolment.gallery_people)[:2]
-    smaller = enrolment.only(kept)
-    assert set(smaller.gallery_people) == set(kept)
-    assert set(smaller.probe_people[smaller.mated]) == set(kept)
-    assert (~smaller.mated).sum() == (~enrolment.mated).sum()
-
-
 def test_an_empty_gallery_is_refused() -> None:
     vectors, people = looks(2, 2)
     with pytest.raises(DatasetInvalid, match="the gallery is empty"):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from mien.errors import DatasetInvalid
 from mien.matching import intervals
@@ -12,14 +13,14 @@ from mien.matching.intervals import (
     Interval,
     accuracy_interval,
     around_eer,
-    eer_interval,
-    eers,
+    curve_intervals,
+    drawn_at,
     interval,
-    pair_rate_intervals,
+    pair_curve_intervals,
     quantiles,
     rate_intervals,
 )
-from mien.matching.metrics import cross_compare
+from mien.matching.metrics import Comparisons, aucs, cross_compare, eers
 from mien.matching.resampling import Pairs, draw, resample_rates
 from tests.matching.looks import looks
 
@@ -85,9 +86,16 @@ def test_intervals_over_given_pairs_are_those_over_all_comparisons() -> None:
     first, second = np.triu_indices(len(people), 1)
     similarities = (vectors @ vectors.T)[first, second]
     pairs = Pairs(people[first], people[second])
-    listed = pair_rate_intervals(similarities, pairs, [0.5, 0.1], seed=3)
-    everything = rate_intervals(vectors, people, [0.5, 0.1], seed=3)
-    for one, other in zip(listed, everything, strict=True):
+    comparisons = Comparisons(similarities[pairs.same], similarities[~pairs.same])
+    listed = pair_curve_intervals(similarities, pairs, comparisons, [0.5, 0.1], seed=3)
+    everything = curve_intervals(vectors, people, comparisons, [0.5, 0.1], seed=3)
+    assert (listed.eer.low, listed.eer.high) == pytest.approx(
+        (everything.eer.low, everything.eer.high), abs=1e-5
+    )
+    assert (listed.auc.low, listed.auc.high) == pytest.approx(
+        (everything.auc.low, everything.auc.high), abs=1e-5
+    )
+    for one, other in zip(listed.rates, everything.rates, strict=True):
         assert (one.fmr.low, one.fmr.high) == pytest.approx((other.fmr.low, other.fmr.high))
         assert (one.fnmr.low, one.fnmr.high) == pytest.approx((other.fnmr.low, other.fnmr.high))
 
@@ -120,7 +128,9 @@ def test_about_nineteen_of_twenty_intervals_hold_the_true_rates() -> None:
         person = random.normal(0, common, count)
         means = np.r_[1 + person[people], person[first] + person[second]]
         similarities = (means + random.normal(0, own, len(means))).astype(np.float32)
-        (found,) = pair_rate_intervals(similarities, pairs, [threshold], seed=trial)
+        comparisons = Comparisons(similarities[pairs.same], similarities[~pairs.same])
+        curve = pair_curve_intervals(similarities, pairs, comparisons, [threshold], seed=trial)
+        (found,) = curve.rates
         fmr = (similarities[~pairs.same] >= threshold).mean()
         independent = 1.96 * np.sqrt(fmr * (1 - fmr) / len(first))
         held += [
@@ -154,19 +164,52 @@ def test_accuracy_is_resampled_by_the_people_in_the_pairs(
     assert (found.low, found.high) == pytest.approx((low, high), rel=1e-5)
 
 
-def test_the_eer_of_a_curve_is_where_it_crosses() -> None:
-    fmr = np.array([[0.5, 0.2, 0.1], [0.9, 0.8, 0.7], [0.0, 0.0, 0.0]])
-    fnmr = np.array([[0.1, 0.2, 0.4], [0.0, 0.0, 0.1], [0.2, 0.3, 0.4]])
-    assert eers(fmr, fnmr) == pytest.approx([0.2, 0.4375, 1 / 6])
-
-
 @pytest.mark.parametrize("spread", [0.01, 0.4, 1.0, 3.0])
-def test_the_interval_of_the_eer_holds_it(spread: float) -> None:
+def test_the_intervals_of_a_curve_hold_its_eer_and_its_area(spread: float) -> None:
     vectors, people = looks(25, 4, spread=spread)
     comparisons = cross_compare(vectors, people)
-    found = eer_interval(vectors, people, comparisons)
-    assert found.low <= comparisons.eer() <= found.high
-    assert found.high >= 3 / 25
+    found = curve_intervals(vectors, people, comparisons, [])
+    assert found.eer.low <= comparisons.eer() <= found.eer.high
+    assert found.eer.high >= 3 / 25
+    assert 0 <= found.auc.low <= comparisons.auc() <= found.auc.high <= 1
+    assert found.auc.low <= 1 - 3 / 25
+    assert found.rates == []
+
+
+@pytest.mark.parametrize("people", [6, 15, 30])
+@pytest.mark.parametrize("spread", [0.4, 1.0])
+def test_eer_and_area_are_resampled_as_by_a_slow_loop(people: int, spread: float) -> None:
+    """Scikit-learn's, of each resample by itself, each comparison as often as it was drawn."""
+    vectors, owners = looks(people, 4, spread=spread)
+    first, second = np.triu_indices(len(owners), 1)
+    scores, labels = (vectors @ vectors.T)[first, second], owners[first] == owners[second]
+    numbers = np.unique(owners, return_inverse=True)[1]
+    areas, rates = [], []
+    for times in draw(people, 3).T[:400]:
+        weights = times[numbers[first]] * np.where(labels, 1, times[numbers[second]])
+        if weights[~labels].sum() == 0:
+            continue
+        areas.append(roc_auc_score(labels, scores, sample_weight=weights))
+        fmr, tmr, _ = roc_curve(labels, scores, sample_weight=weights, drop_intermediate=False)
+        rates.append(eers(fmr[None, ::-1], 1 - tmr[None, ::-1])[0])
+    at = drawn_at(cross_compare(vectors, owners))
+    found = resample_rates(vectors, owners, at, 3)
+    known = ~np.isnan(found.fmr[:400, 0])
+    ours = aucs(found.fmr, found.fnmr)[:400][known]
+    assert np.sqrt(np.mean((ours - areas) ** 2)) < 0.1 * np.std(areas)
+    our_rates = eers(found.fmr, found.fnmr)[:400][known]
+    for mine, slow in ((ours, areas), (our_rates, rates)):
+        ends, slow_ends = (np.quantile(values, [0.025, 0.975]) for values in (mine, slow))
+        assert ends == pytest.approx(slow_ends, abs=0.1 * np.ptp(slow_ends))
+
+
+def test_one_pass_gives_what_a_pass_for_each_threshold_gives() -> None:
+    vectors, people = looks(25, 4)
+    comparisons = cross_compare(vectors, people)
+    together = curve_intervals(vectors, people, comparisons, [0.5, -0.2, 0.5, 1.0], seed=2)
+    assert together.rates == rate_intervals(vectors, people, [0.5, -0.2, 0.5, 1.0], seed=2)
+    alone = curve_intervals(vectors, people, comparisons, [], seed=2)
+    assert (together.eer, together.auc) == (alone.eer, alone.auc)
 
 
 def test_the_eer_on_chosen_thresholds_is_near_that_of_the_full_curve() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
 from mien.matching.likelihood import log10_ratios
+from mien.matching.support import smallest_fmr, smallest_fnmr
 
 MANY = 10**6
 counts = st.lists(
@@ -16,7 +17,12 @@ counts = st.lists(
 
 def ratios(bins: list[tuple[int, int]], people: int = MANY) -> list[float]:
     genuine, impostor = np.array(bins, float).T
-    return log10_ratios(genuine / genuine.sum(), impostor / impostor.sum(), people, people)
+    return log10_ratios(
+        genuine / genuine.sum(),
+        impostor / impostor.sum(),
+        smallest_fnmr(people),
+        smallest_fmr(people),
+    )
 
 
 @given(counts)
@@ -51,4 +57,4 @@ def test_where_one_kind_never_fell_the_bound_stands_for_infinity() -> None:
 def test_a_bin_that_nothing_fell_into_is_pooled_with_a_neighbour() -> None:
     assert ratios([(1, 9), (0, 0), (9, 1)])[1] in (pytest.approx(-math.log10(9)),
                                                    pytest.approx(math.log10(9)))  # fmt: skip
-    assert log10_ratios([0.0], [0.0], 9, 9) == [0]
+    assert log10_ratios([0.0], [0.0], 0.3, 0.1) == [0]

@@ -12,8 +12,9 @@ from mien.matching import metrics
 from mien.matching.intervals import around_eer
 from mien.matching.metrics import (
     Comparisons,
+    aucs,
     cross_compare,
-    crossing,
+    eers,
     pair_similarities,
 )
 from tests.matching.looks import looks, on_a_grid
@@ -126,8 +127,26 @@ def test_the_equal_error_rate_is_that_of_the_full_curve(
     found = comparisons(genuine, impostor)
     fmr, fnmr = found.det()
     after = next(i for i in range(len(fmr)) if fnmr[i] >= fmr[i])
-    slow = crossing(fmr[after - 1], fnmr[after - 1], fmr[after], fnmr[after])
+    gap, gap_after = fmr[after - 1] - fnmr[after - 1], fnmr[after] - fmr[after]
+    slow = fmr[after - 1] + gap / (gap + gap_after) * (fmr[after] - fmr[after - 1])
     assert found.eer() == pytest.approx(slow, abs=1e-12)
+    assert eers(fmr[None], fnmr[None]) == pytest.approx(slow, abs=1e-12)
+
+
+@given(similarities, similarities)
+def test_the_area_of_a_curve_through_every_similarity_is_that_of_the_comparisons(
+    genuine: list[float], impostor: list[float]
+) -> None:
+    found = comparisons(genuine, impostor)
+    fmr, fnmr = found.det()
+    assert aucs(fmr[None], fnmr[None]) == pytest.approx(found.auc(), abs=1e-12)
+
+
+def test_each_curve_has_its_own_eer_and_area_and_without_rates_none() -> None:
+    fmr = np.array([[0.5, 0.2, 0.1], [0.9, 0.8, 0.7], [0.0, 0.0, 0.0], [np.nan] * 3])
+    fnmr = np.array([[0.1, 0.2, 0.4], [0.0, 0.0, 0.1], [0.2, 0.3, 0.4], [0.1, 0.2, 0.3]])
+    assert eers(fmr, fnmr) == pytest.approx([0.2, 0.4375, 1 / 6, np.nan], nan_ok=True)
+    assert aucs(fmr, fnmr) == pytest.approx([0.83, 0.61, 0.9, np.nan], nan_ok=True)
 
 
 def test_a_thinned_curve_lies_on_the_full_one_and_keeps_its_ends() -> None:

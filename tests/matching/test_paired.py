@@ -5,8 +5,7 @@ import pytest
 from mien.errors import DatasetInvalid, InvalidEmbedding
 from mien.matching import paired
 from mien.matching.folds import cross_validate
-from mien.matching.intervals import eers
-from mien.matching.metrics import Comparisons, Rates, Similarities
+from mien.matching.metrics import Comparisons, Rates, Similarities, eers
 from mien.matching.paired import (
     Statistic,
     compare_accuracy,

@@ -58,12 +58,12 @@ def test_a_resample_draws_as_many_people_as_there_are() -> None:
 
 @pytest.mark.parametrize(("people", "shots"), [(2, 3), (5, 1), (7, 4)])
 @pytest.mark.parametrize("block_rows", [2, 256])
-@pytest.mark.parametrize("dense", [0, 1_000_000])
+@pytest.mark.parametrize("cells", [1, 50, 1 << 22])
 def test_resampling_all_comparisons_equals_a_slow_loop(
-    monkeypatch: pytest.MonkeyPatch, people: int, shots: int, block_rows: int, dense: int
+    monkeypatch: pytest.MonkeyPatch, people: int, shots: int, block_rows: int, cells: int
 ) -> None:
     monkeypatch.setattr(metrics, "BLOCK_ROWS", block_rows)
-    monkeypatch.setattr(resampling, "DENSE", dense)
+    monkeypatch.setattr(resampling, "CELLS", cells)
     vectors, owners = looks(people, shots)
     vectors = on_a_grid(vectors)
     found = resample_rates(vectors, owners, THRESHOLDS, SEED)
@@ -105,15 +105,12 @@ def test_resampling_given_pairs_equals_a_slow_loop(
     assert found.genuine_people == 3
 
 
-@pytest.mark.parametrize("dense", [0, 1_000_000])
-def test_the_weight_of_impostor_pairs_is_the_product_of_draw_counts(
-    monkeypatch: pytest.MonkeyPatch, dense: int
-) -> None:
-    monkeypatch.setattr(resampling, "DENSE", dense)
+def test_the_weight_of_impostor_pairs_is_the_product_of_draw_counts() -> None:
     drawn = draw(8, SEED)
-    pairs = Pairs(np.array([2, 2, 3, 2]), np.array([5, 7, 6, 5]))
-    slow = sum(drawn[a] * drawn[b] for a, b in [(2, 5), (2, 7), (3, 6), (2, 5)])
-    np.testing.assert_array_equal(impostor_weight(pairs, drawn), slow)
+    counts = np.zeros((2, 3, 8), np.float32)  # of persons 0 and 1, in three bins
+    counts[0, 0, 5], counts[0, 2, 7], counts[1, 2, 6] = 2, 1, 4
+    slow = [2 * drawn[0] * drawn[5], 0 * drawn[0], drawn[0] * drawn[7] + 4 * drawn[1] * drawn[6]]
+    np.testing.assert_array_equal(impostor_weight(counts, drawn), slow)
 
 
 def test_a_resample_of_one_person_has_no_fmr() -> None:

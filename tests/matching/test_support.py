@@ -10,6 +10,7 @@ from mien.matching.support import (
     smallest_fmr,
     smallest_fmr_of,
     smallest_fnmr,
+    supported,
 )
 
 
@@ -47,3 +48,18 @@ def test_pairs_of_people_that_were_compared_support_a_rate_as_people_do() -> Non
     for fmr in targets:
         pairs = people_pairs_for(fmr)
         assert smallest_fmr_of(pairs) <= fmr * (1 + 1e-9) < smallest_fmr_of(pairs - 1)
+
+
+@pytest.mark.parametrize(
+    ("people", "words"),
+    [
+        (2, "no FMR below 1 (it takes 7 more for 1 in 10, 23 more for 1 in 100)"),
+        (3, "no FMR below 1 (it takes 6 more for 1 in 10, 22 more for 1 in 100)"),
+        (4, "an FMR of 0.5 and above"),
+        (10, "an FMR of 0.067 and above"),
+    ],
+)
+def test_what_people_support_is_said_in_words(people: int, words: str) -> None:
+    assert supported(people) == words
+    if smallest_fmr(people) == 1:
+        assert smallest_fmr(people + identities_for(0.1) - people) <= 0.1

@@ -3,7 +3,8 @@
 import re
 
 from mien.matching.calibration import Calibration, calibrate
-from mien.model.card import LIMITS, RATES, Card, Cost, operating_points, supported
+from mien.model.card import LIMITS, RATES, Card, operating_points, supported
+from mien.model.cost import Cost
 from tests.matching.test_calibration import vectors_of_people
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -32,11 +33,11 @@ from mien.errors import (
     UnsupportedOperatingPoint,
 )
 from mien.gallery.galleries import Galleries
+from mien.gallery.store.journal import LEFTOVER
 from mien.maintenance import Maintenance
 from mien.matching.decision import TargetFMR
 from mien.matching.metrics import Vectors
 from mien.model.bundle import Bundle
-from mien.server import snapshots
 from mien.server.duplicates import find_duplicates
 from mien.server.server import Server
 from mien.server.settings import Settings
@@ -72,7 +73,7 @@ def keeper(client: Client) -> Maintenance:
 
 
 def leftovers(data: Path) -> list[str]:
-    return [path.name for path in data.iterdir() if path.name.startswith(snapshots.LEFTOVER)]
+    return [path.name for path in data.iterdir() if path.name.startswith(LEFTOVER)]
 
 
 def eventually(true: Callable[[], bool]) -> bool:
@@ -537,17 +538,17 @@ def test_a_caller_that_is_killed_in_the_midst_leaves_nothing(
     )
     assert caller.stdout
     assert caller.stdout.readline() == "begun\n"
-    assert eventually(lambda: streams._free._value == streams._most - 1)
+    assert eventually(lambda: streams.open == 1)
     assert what == "snapshot" or eventually(lambda: len(leftovers(data)) == 1)
     caller.send_signal(signal.SIGKILL)
     caller.communicate(timeout=PATIENCE)
-    assert eventually(lambda: leftovers(data) == [] and streams._free._value == streams._most)
+    assert eventually(lambda: leftovers(data) == [] and streams.open == 0)
     with pytest.raises(GalleryNotFound):
         client.get_gallery("again")
 
 
 def test_what_a_killed_server_left_of_a_snapshot_goes_at_the_next_start(data: Path) -> None:
-    left = data / f"{snapshots.LEFTOVER}x"
+    left = data / f"{LEFTOVER}x"
     left.mkdir()
     (left / "upload").write_bytes(b"somebody")
     with Galleries(data):
@@ -557,9 +558,9 @@ def test_what_a_killed_server_left_of_a_snapshot_goes_at_the_next_start(data: Pa
 def test_more_streams_than_the_server_serves_are_refused(
     bundle: Bundle, data: Path, keeper: Maintenance, server: Server, tmp_path: Path
 ) -> None:
-    most = server.streams._most
-    for _ in range(most):
-        assert server.streams._free.acquire(blocking=False)
+    taken = ExitStack()
+    for _ in range(server.streams._most):
+        taken.enter_context(server.streams.place())
     request = match_pb2.FindDuplicatesRequest(gallery_id="staff", raw_threshold=0.8)
     for call in (
         lambda: keeper.snapshot("staff", tmp_path / "s"),
@@ -570,6 +571,7 @@ def test_more_streams_than_the_server_serves_are_refused(
         with pytest.raises(TooManyStreams):
             call()
     assert not (tmp_path / "s").exists()
+    taken.close()
 
 
 def test_a_search_for_duplicates_ends_when_nobody_waits(

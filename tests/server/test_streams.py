@@ -9,7 +9,8 @@ import pytest
 
 from mien import errors
 from mien.client import Client, search
-from mien.server.streams import MAX_STREAMS, Arrivals, Streams
+from mien.deadline import Deadline
+from mien.server.streams import MAX_STREAMS, Arrivals, Streams, patiently
 from mien.v1 import embedding_pb2, match_pb2
 from mien.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from mien.v1.match_pb2_grpc import MatchServiceStub
@@ -48,10 +49,30 @@ class TestArrivals:
         taken = arrivals.take(100)
         time.sleep(0.05)
         assert (len(taken), source.read) == (4, 4)
+        arrivals.close()
+
+    def test_reading_goes_on_when_half_of_the_window_is_free(self) -> None:
+        source = Source()
+        arrivals = Arrivals(iter(source), window=4)
+        until(lambda: source.read == 4)
+        taken = arrivals.take(100)
         arrivals.answered(taken[0])
-        until(lambda: source.read == 5)
         time.sleep(0.05)
-        assert source.read == 5
+        assert source.read == 4
+        arrivals.answered(taken[1])
+        until(lambda: source.read == 6)
+        time.sleep(0.05)
+        assert source.read == 6
+        arrivals.close()
+
+    def test_the_next_is_read_after_one_that_was_heavier_than_all_may_be(self) -> None:
+        source = Source(size=1000)
+        arrivals = Arrivals(iter(source), size=10)
+        for number in range(1, 4):
+            (taken,) = arrivals.take()
+            assert source.read == number
+            arrivals.answered(taken)
+            until(lambda: source.read == number + 1)  # noqa: B023 - called here
         arrivals.close()
 
     def test_heavy_requests_fill_the_window_sooner_and_one_always_fits(self) -> None:
@@ -96,6 +117,36 @@ def test_a_place_is_free_again_after_a_stream() -> None:
         with streams.arrivals(iter([Request()])), pytest.raises(errors.TooManyStreams):  # noqa: SIM117
             with streams.arrivals(iter([Request()])):
                 pass
+
+
+class TestPatience:
+    def test_a_stream_waits_for_a_full_queue(self) -> None:
+        full = [errors.QueueFull("full", 0.01)] * 3
+        asked = 0
+
+        def work() -> Request:
+            nonlocal asked
+            asked += 1
+            if full:
+                raise full.pop()
+            return Request(tag="done")
+
+        assert patiently(work, Deadline()).tag == "done"
+        assert asked == 4
+
+    def test_but_not_for_a_caller_who_has_gone(self) -> None:
+        def work() -> Request:
+            raise errors.QueueFull("full", 0.01)
+
+        with pytest.raises(errors.CallerGone):
+            patiently(work, Deadline(gone=lambda: True))
+
+    def test_nor_where_waiting_does_not_help(self) -> None:
+        def work() -> Request:
+            raise errors.QueueFull("full", None)
+
+        with pytest.raises(errors.QueueFull):
+            patiently(work, Deadline())
 
 
 class TestEmbedStream:

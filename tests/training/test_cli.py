@@ -102,9 +102,9 @@ def test_an_int8_export_tells_what_it_costs(recipe: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("people", "told"),
     [
-        (2, "too few to support any FMR below 1: it takes 9 for 0.1 and 25 for 0.01; hold out "),
-        (3, "too few to support any FMR below 1: it takes 9 for 0.1 and 25 for 0.01; hold out "),
-        (4, "for an FMR of 0.5 and above"),
+        (2, "no FMR below 1 (it takes 7 more for 1 in 10, 23 more for 1 in 100); hold out more"),
+        (3, "no FMR below 1 (it takes 6 more for 1 in 10, 22 more for 1 in 100); hold out more"),
+        (4, "an FMR of 0.5 and above"),
     ],
 )
 def test_an_export_tells_what_the_people_held_out_support(
@@ -117,5 +117,7 @@ def test_an_export_tells_what_the_people_held_out_support(
     result = mien_train("export", run, "--out", tmp_path / "b")
     assert result.exit_code == 0, result.output
     last = result.stdout.splitlines()[-1]
-    assert last.startswith(f"calibrated on {people} people held out of learning, {told}")
+    assert last.startswith(
+        f"calibrated on {people} people held out of learning, who support {told}"
+    )
     assert "FMR of 1 " not in last

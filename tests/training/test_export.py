@@ -12,7 +12,7 @@ import torch
 from mien.errors import BundleInvalid, DatasetInvalid, OutputExists, RunInvalid
 from mien.matching.metrics import cross_compare
 from mien.model.bundle import load
-from mien.model.card import Cost
+from mien.model.cost import Cost, costs_of
 from mien.model.embedder import Embedder
 from mien.model.golden import TOLERANCE, golden_crops
 from mien.model.pipeline import Pipeline
@@ -80,7 +80,8 @@ def test_the_bundle_tells_where_it_comes_from(sealed: Export) -> None:
     assert '"epochs":2' in manifest.provenance["recipe"]
     card = (sealed.bundle.folder / "MODEL_CARD.md").read_text()
     assert "3 people whom the network never learned from" in card
-    assert "3 pairs of people; they support an FMR of 1 and above" in card
+    assert "3 pairs of people; they support no FMR below 1 (it takes 6 more for 1 in 10" in card
+    assert "FMR of 1 " not in card
     assert "rule of three on pairs of people" in card
     assert "A subject of 2 samples: 3 people" in card
     assert "CC0-1.0" in card
@@ -202,6 +203,8 @@ def test_its_cost_is_that_of_both_networks_on_the_people_held_out(
     card = (in_int8.bundle.folder / "MODEL_CARD.md").read_text()
     assert f"| EER | {before.eer():.4f} | {after.eer():.4f} |" in card
     assert "Nothing is claimed about its speed" in card
+    assert costs_of(in_int8.bundle.manifest) == in_int8.costs
+    assert costs_of(sealed.bundle.manifest) == ()
     assert sealed.costs == ()
     assert "int8" not in (sealed.bundle.folder / "MODEL_CARD.md").read_text()
 

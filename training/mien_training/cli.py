@@ -158,6 +158,7 @@ def export(
     run: Path, out: Path, name: str | None, license_: str, data: Path | None, int8: bool
 ) -> None:
     """Seal the network of RUN in a bundle, checked against it and calibrated."""
+    from mien.matching.support import supported
     from mien_training import export as sealing
 
     sealed = sealing.export(run, out, sealing.Label(name or out.name, license_), data, int8)
@@ -173,20 +174,9 @@ def export(
     if calibration is None:
         click.echo("not calibrated: the recipe holds nobody out (validation_people=0)")
     else:
+        few = calibration.smallest_supported_fmr == 1
         click.echo(
-            f"calibrated on {calibration.identities} people held out of learning, "
-            f"{_what_it_supports(calibration.smallest_supported_fmr)}"
+            f"calibrated on {calibration.identities} people held out of learning, who support "
+            f"{supported(calibration.identities)}"
+            f"{'; hold out more (validation_people) or add people' if few else ''}"
         )
-
-
-def _what_it_supports(smallest_fmr: float) -> str:
-    """Two or three people support no rate that says anything."""
-    from mien.matching.support import identities_for
-
-    if smallest_fmr < 1:
-        return f"for an FMR of {smallest_fmr:.2g} and above"
-    wanted = " and ".join(f"{identities_for(rate)} for {rate:g}" for rate in (0.1, 0.01))
-    return (
-        f"too few to support any FMR below 1: it takes {wanted}; hold out more "
-        "(validation_people) or add people"
-    )

@@ -18,7 +18,8 @@ from mien.matching.curve import Curve
 from mien.matching.metrics import Comparisons, Vectors, cross_compare
 from mien.model import sealing
 from mien.model.bundle import Bundle, load
-from mien.model.card import Card, Cost, supported
+from mien.model.card import Card, supported
+from mien.model.cost import ORIGIN, Cost
 from mien.model.embedder import INPUT, OUTPUT, Embedder
 from mien.model.golden import golden_crops
 from mien.model.manifest import InputSpec
@@ -70,7 +71,7 @@ def export(
     """Seal the run in `folder` as the new bundle `out`, calibrated on its people of validation.
 
     `data` is where the run's folder of people is now, if it has moved. With `int8` the network is
-    quantised on pictures of training, and the model card says what that costs.
+    quantised on pictures of training; model card, manifest and every report say what that costs.
 
     Raises OutputExists, RunInvalid (no run), DatasetInvalid (the pictures are not those of the
     run) and BundleInvalid (the bundle's vectors are not those of the network, or not the same
@@ -144,7 +145,7 @@ def _draft(run: Run, label: Label) -> Draft:
 def _int8(draft: Draft, quantised: Quantised) -> Draft:
     """The same bundle of a quantised network, which tells of the float32 one it came from."""
     origin = {
-        "float32_fingerprint": draft.fingerprint,
+        ORIGIN: draft.fingerprint,
         "int8_crops": str(quantised.crops),
         "int8_layers": f"{quantised.layers} of {quantised.layers_in_all}",
     }
@@ -198,7 +199,7 @@ def _calibrate(
     card = replace(
         _card(run, Label(manifest.name, manifest.license)), calibration=calibration, costs=costs
     )
-    sealing.calibrate(bundle, calibration, card.text())
+    sealing.calibrate(bundle, calibration, card.text(), costs)
     return costs
 
 

@@ -1,7 +1,7 @@
 """`mien bundle`: look into one, prove it, make one of somebody else's network."""
 
 import json as jsons
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,7 @@ def _table(told: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{name:<22} {value}" for name, value in rows)
     for curve in calibration["curves"] if calibration else ():
         yield from _points(curve)
+    yield from _costs(told["int8_cost"] or ())
     yield "provenance"
     yield from (f"  {name:<22} {_short(value)}" for name, value in told["provenance"].items())
 
@@ -100,10 +101,12 @@ def _aligned(alignment: str) -> str:
 def _calibrated(calibration: Mapping[str, Any] | None) -> str:
     if calibration is None:
         return "none: it can promise no error rate"
+    from mien.matching.support import supported
+
+    identities, fusion = calibration["identities"], calibration["fusion"]
     return (
-        f"{calibration['identities']} people, for an FMR of "
-        f"{calibration['smallest_supported_fmr']:.2g} and above; of several samples of a subject "
-        f"the {calibration['fusion']} decides"
+        f"{identities} people, who support {supported(identities)}; of several samples of a "
+        f"subject the {fusion} decides"
     )
 
 
@@ -118,6 +121,13 @@ def _points(curve: Mapping[str, Any]) -> Iterator[str]:
             f"  {point['target_fmr']:<32.2g} {point['threshold']:>9.4f} {point['fnmr']:>8.2%}   "
             f"{point['fnmr_lower95']:.2%} to {point['fnmr_upper95']:.2%}"
         )
+
+
+def _costs(costs: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What int8 was measured to cost, when the bundle was sealed."""
+    for cost in costs:
+        name = "EER" if cost["rate"] is None else f"FNMR at an FMR of {cost['rate']:.2g}"
+        yield f"cost of int8, {name}: {cost['float32']:.2%} in float32, {cost['int8']:.2%} in int8"
 
 
 def _short(value: str) -> str:

@@ -18,6 +18,8 @@ from mien.model.foreign.preprocessing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mien.model.bundle import Bundle
     from mien.vision.crops import Alignment
 
@@ -105,6 +107,7 @@ def import_network(
     """
     with needing("onnx", "import"):
         from mien.model.foreign.importing import Order, import_network, markdown
+        from mien.model.foreign.people import Unusable, told
         from mien.model.foreign.stated import Stated
 
     order = Order(
@@ -117,7 +120,12 @@ def import_network(
         flip=flip,
         people=people,
     )
-    bundle = import_network(order, out, lambda tried: click.echo(markdown(tried)))
+
+    def tell_unusable(unusable: "Sequence[Unusable]") -> None:
+        if unusable:
+            click.echo(f"{len(unusable):,} pictures left out, unusable: {told(unusable)}")
+
+    bundle = import_network(order, out, lambda tried: click.echo(markdown(tried)), tell_unusable)
     click.echo(_told(bundle, out))
 
 
@@ -141,13 +149,15 @@ def _alignment(value: str) -> "Alignment":
 
 
 def _told(bundle: "Bundle", out: Path) -> str:
+    from mien.matching.support import supported
+
     manifest, calibration = bundle.manifest, bundle.calibration
     lines = [
         f"sealed {out}: {manifest.name}, fingerprint {manifest.fingerprint[:12]}",
         f"preprocessing: {manifest.provenance['preprocessing']}",
         "not calibrated: name a folder of people with --people"
         if calibration is None
-        else f"calibrated on {calibration.identities} people, for an FMR of "
-        f"{calibration.smallest_supported_fmr:.2g} and above",
+        else f"calibrated on {calibration.identities} people, who support "
+        f"{supported(calibration.identities)}",
     ]
     return "\n".join(lines)

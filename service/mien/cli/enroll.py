@@ -131,10 +131,10 @@ def _opened(
     gallery: str, address: str, options: "Options", given: dict[str, Any]
 ) -> "Iterator[Any]":
     if given["data"] is None:
-        from mien.client import Client
+        from mien.cli.connection import connect
         from mien.enrolling.service import Service
 
-        with Client(address) as client:
+        with connect(address) as client:
             yield Service(client, gallery, options)
         return
     from mien.enrolling.directory import Directory

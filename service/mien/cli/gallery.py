@@ -25,9 +25,9 @@ for command in (stats, fsck, snapshot, restore, export, duplicates, prove_absent
 @server_option
 def create(gallery: str, address: str) -> None:
     """Create an empty gallery, bound to the model that is served."""
-    from mien.client import Client
+    from mien.cli.connection import connect
 
-    with Client(address) as client:
+    with connect(address) as client:
         info = client.create_gallery(gallery)
     click.echo(f"created {info.gallery_id}, bound to model {info.model_fingerprint[:12]}")
 
@@ -37,9 +37,9 @@ def create(gallery: str, address: str) -> None:
 @server_option
 def list_galleries(json: bool, address: str) -> None:
     """List the galleries with their counts; with --json, one object a line."""
-    from mien.client import Client
+    from mien.cli.connection import connect
 
-    with Client(address) as client:
+    with connect(address) as client:
         for info in client.galleries():
             line = f"{info.gallery_id}  {info.subjects} subjects, {info.samples} samples"
             click.echo(as_json(info) if json else line)
@@ -51,9 +51,9 @@ def list_galleries(json: bool, address: str) -> None:
 @server_option
 def delete(gallery: str, yes: bool, address: str) -> None:
     """Delete a gallery and everybody in it."""
-    from mien.client import Client
+    from mien.cli.connection import connect
 
-    with Client(address) as client:
+    with connect(address) as client:
         info = client.get_gallery(gallery)
         if not yes:
             click.confirm(f"delete {gallery} with its {info.subjects} subjects?", abort=True)

@@ -46,11 +46,11 @@ def identify(
     address: str,
 ) -> None:
     """Who in a gallery is on PICTURE? Exit status 0: somebody, 1: nobody, 2: not answered."""
-    from mien.client import Client
+    from mien.cli.connection import connect
     from mien.matching.decision import TargetFPIR
 
     asked = policy(TargetFPIR, target_fpir, threshold, "--target-fpir")
-    with Client(address) as client:
+    with connect(address) as client:
         response = client.identify(gallery, picture.read_bytes(), asked, candidates)
     click.echo(as_json(response) if json else _lines(response))
     ctx.exit(0 if any(face.identified for face in response.faces) else 1)

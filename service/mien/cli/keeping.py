@@ -59,10 +59,10 @@ class Place:
 
             yield Offline(self.data, bundle)
             return
-        from mien.client import Client
+        from mien.cli.connection import connect
         from mien.maintenance import Maintenance
 
-        with Client(self._address) as client:
+        with connect(self._address) as client:
             yield Maintenance(client)
 
 

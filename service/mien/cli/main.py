@@ -12,6 +12,7 @@ from mien.cli.gallery import gallery
 from mien.cli.group import Group
 from mien.cli.health import health
 from mien.cli.identify import identify
+from mien.cli.keys import keys
 from mien.cli.models import models
 from mien.cli.serve import serve
 from mien.cli.verify import verify
@@ -23,5 +24,5 @@ def main() -> None:
     """Face verification at an error rate that you ask for."""
 
 
-for command in (serve, enroll, verify, identify, gallery, evaluate, bundle, models, health):
+for command in (serve, enroll, verify, identify, gallery, evaluate, bundle, models, health, keys):
     main.add_command(command)

@@ -1,10 +1,17 @@
 """Options and types that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from mien.gallery.ids import check_id
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+CONNECTION = "mien.connection"
+"""How the names of what a connection takes begin, in a context's `meta`."""
 
 
 def checked_id(_context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -20,7 +27,7 @@ gallery_argument = click.argument("gallery", callback=checked_id)
 
 picture_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-server_option = click.option(
+_address_option = click.option(
     "--server",
     "address",
     default="127.0.0.1:50051",
@@ -28,6 +35,36 @@ server_option = click.option(
     envvar="MIEN_SERVER",
     help="Where `mien serve` listens, HOST:PORT.",
 )
+
+
+def server_option(command: Command) -> Command:
+    """The parameter `address`, and for `mien.cli.connection` what else a connection takes."""
+    for option in reversed((_address_option, *_credential_options())):
+        command = option(command)
+    return command
+
+
+def _credential_options() -> list[Callable[[Command], Command]]:
+    file = click.Path(exists=True, dir_okay=False, path_type=Path)
+    return [
+        _kept("--tls", is_flag=True, help="Encrypt, and trust the usual authorities."),
+        _kept("--tls-ca", type=file, help="Encrypt, and trust the authorities in this PEM file."),
+        _kept("--tls-cert", type=file, help="The certificate to show, in PEM (mutual TLS)."),
+        _kept("--tls-key", type=file, help="The key of that certificate, in PEM."),
+        _kept("--api-key-file", type=file, help="A file of the API key; else MIEN_API_KEY is it."),
+        _kept("--insecure", is_flag=True, help="Send the API key unencrypted if need be."),
+    ]
+
+
+def _kept(name: str, **attributes: Any) -> Callable[[Command], Command]:
+    """An option that no command takes as a parameter: it is for the connection."""
+
+    def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        context.meta[f"{CONNECTION}.{parameter.name}"] = value
+
+    variable = None if name == "--insecure" else "MIEN_" + name[2:].replace("-", "_").upper()
+    return click.option(name, expose_value=False, callback=keep, envvar=variable, **attributes)
+
 
 threshold_option = click.option(
     "--threshold", type=click.FloatRange(-1, 1), help="A raw similarity instead of an error rate."

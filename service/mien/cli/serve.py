@@ -2,65 +2,102 @@
 
 import os
 import signal
-import threading
+import sys
+import time
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from mien.server.settings import Settings
 
-@click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+
+ARENAS = 2
+"""For all threads together."""
+LOOK_SECONDS = 0.1
+"""How often it is looked whether a signal came."""
+
+
+class SettingsCommand(click.Command):
+    """A command with a flag for every setting, made when it is needed: `mien --help` imports none.
+
+    A flag takes text, and `mien.server.sources` reads it, as it reads the environment.
+    """
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        *own, help_option = super().get_params(ctx)
+        return [*own, *_flags(), help_option]
+
+
+def _flags() -> list[click.Parameter]:
+    from mien.server.sources import keys
+
+    return [_flag(key) for key in keys() if key != "bundle"]
+
+
+def _flag(key: str) -> click.Option:
+    from mien.server.sources import default, described, flag
+
+    name, value, about = flag(key), default(key), described(key)
+    if isinstance(value, bool):
+        switch = f"{name}/--no-{name.removeprefix('--')}"
+        return click.Option([switch, key], default=None, help=about)
+    if value not in (None, ""):
+        about += f"  [default: {value}]"
+    return click.Option([name, key], default=None, help=about)
+
+
+@click.command(cls=SettingsCommand)
+@click.argument("bundle", type=click.Path(path_type=Path), required=False)
 @click.option(
-    "--data",
+    "--config",
     type=click.Path(path_type=Path),
-    default=Path("mien-data"),
-    show_default=True,
-    help="Where the galleries are kept.",
+    envvar="MIEN_CONFIG",
+    help="A TOML file of settings.",
 )
 @click.option(
-    "--address",
-    default="127.0.0.1:50051",
-    show_default=True,
-    envvar="MIEN_ADDRESS",
-    help="HOST:PORT to listen on; port 0 takes a free one.",
+    "--show-settings", is_flag=True, help="Print every setting and where it comes from, and end."
 )
-@click.option("--insecure", is_flag=True, help="Allow an address that other machines can reach.")
-@click.option(
-    "--threads",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Cores for one network call; 0 means all.",
-)
-@click.option(
-    "--expire-seconds",
-    type=click.FloatRange(min=0, min_open=True),
-    default=3600.0,
-    show_default=True,
-    help="Seconds between two looks at who is due to be forgotten.",
-)
-def serve(
-    bundle: Path, data: Path, address: str, insecure: bool, threads: int, expire_seconds: float
-) -> None:
-    """Serve BUNDLE over gRPC until SIGTERM or Ctrl-C."""
+def serve(config: Path | None, show_settings: bool, **flags: Any) -> None:
+    """Serve BUNDLE over gRPC until SIGTERM or Ctrl-C.
+
+    Every setting can also be a key of a TOML file (max_streams) and a variable of the environment
+    (MIEN_MAX_STREAMS). Flags come before the environment, and that before the file.
+    """
+    from mien.server.sources import UNSET, load
+
+    loaded = load(config, os.environ, flags)
+    if show_settings:
+        click.echo("\n".join(loaded.lines()))
+        return
+    if loaded.origins["bundle"] == UNSET:
+        raise click.UsageError("name the BUNDLE to serve, as an argument or in MIEN_BUNDLE")
+    run(loaded.settings)
+
+
+def run(settings: "Settings") -> None:
+    """Serve until a signal says to stop."""
     # The core would print its own account of a port in use beside ours; set it to see more.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from mien.server.logs import log_to
+    from mien.server.memory import share_arenas
     from mien.server.server import Server
-    from mien.server.settings import Settings, parse_address
 
-    host, port = parse_address(address)
-    settings = Settings(
-        bundle, data, host, port, insecure=insecure, threads=threads, expire_seconds=expire_seconds
-    )
+    share_arenas(ARENAS)
+    log_to(sys.stderr, settings.log_level)
     warnings.filterwarnings("ignore", module="PIL")  # of odd pictures, one line each, for ever
-    told = threading.Event()
+    told: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda given, _frame: told.append(given))
     with Server(settings) as server:
         manifest = server.pipeline.bundle.manifest
         click.echo(
-            f"serving {manifest.name} ({manifest.fingerprint[:12]}) on {host}:{server.port}, "
-            f"galleries in {data}"
+            f"serving {manifest.name} ({manifest.fingerprint[:12]}) on "
+            f"{settings.host}:{server.port}, galleries in {settings.data}"
         )
-        told.wait()
+        # The kernel may give the signal to any thread, and then nothing wakes this one, which alone
+        # runs handlers; nor may a handler take a lock that it interrupted somebody with.
+        while not told:
+            time.sleep(LOOK_SECONDS)

@@ -26,11 +26,11 @@ def verify(
     address: str,
 ) -> None:
     """Are pictures A and B the same person? Exit status 0: yes, 1: no, 2: not answered."""
-    from mien.client import Client
+    from mien.cli.connection import connect
     from mien.matching.decision import TargetFMR
 
     asked = policy(TargetFMR, target_fmr, threshold, "--target-fmr")
-    with Client(address) as client:
+    with connect(address) as client:
         response = client.verify(a.read_bytes(), b.read_bytes(), asked)
     verdict = "same" if response.match else "different"
     sentence = f"{verdict}: similarity {response.score.similarity:.4f}, "

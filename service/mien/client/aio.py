@@ -10,8 +10,9 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from mien.client import requests, rpcs
-from mien.client.attempts import DEADLINE_SECONDS, MOST, Attempts
+from mien.client.attempts import DEADLINE_SECONDS, Attempts
 from mien.client.channel import connect_async
+from mien.client.credentials import Credentials
 from mien.client.refusals import translated
 from mien.client.rpc import P, Reply, Rpc
 from mien.client.unanswered import Unanswered
@@ -56,14 +57,29 @@ def _pages(
 class AsyncClient:
     """A connection to one server, for one event loop: the calls of `mien.client.Client`."""
 
-    def __init__(self, address: str, deadline: float = DEADLINE_SECONDS) -> None:
+    def __init__(  # noqa: PLR0913 - what a connection is made of
+        self,
+        address: str,
+        deadline: float = DEADLINE_SECONDS,
+        *,
+        root_certificates: bytes | None = None,
+        certificate_chain: bytes | None = None,
+        private_key: bytes | None = None,
+        api_key: str | None = None,
+        tls: bool = False,
+        insecure: bool = False,
+    ) -> None:
         """`address` is HOST:PORT; `deadline` is in seconds, for each call with its repetitions.
 
-        Streams have no deadline.
+        Streams have no deadline. `mien.client.credentials` says what the others do; they raise
+        SettingsInvalid where a key would be told to whoever listens.
         """
+        credentials = Credentials(
+            root_certificates, certificate_chain, private_key, api_key, tls, insecure
+        )
         self.address = address
         self._deadline = deadline
-        self._channel = connect_async(address)
+        self._channel = connect_async(address, credentials)
 
     embed = _unary(rpcs.EMBED)
     verify = _unary(rpcs.VERIFY)
@@ -107,7 +123,7 @@ class AsyncClient:
         return self._stream(rpcs.IDENTIFY_STREAM, sent, match_pb2.IdentifyStreamResponse)
 
     async def enroll_batch(
-        self, samples: AsyncIterable[gallery_pb2.EnrollSampleRequest], attempts: int = MOST
+        self, samples: AsyncIterable[gallery_pb2.EnrollSampleRequest], attempts: int | None = None
     ) -> AsyncIterator[gallery_pb2.EnrollBatchResponse]:
         """As `Client.enroll_batch`."""
         sending, trying = (

@@ -26,7 +26,7 @@ class Attempts:
 
     safe: bool
     deadline: float | None
-    most: int = MOST
+    most: int | None = None
     _started: float = field(init=False)
     _made: int = field(init=False, default=0)
 
@@ -47,7 +47,7 @@ class Attempts:
     def pause(self, refused: MienError) -> float | None:
         """Seconds until the next attempt; None if there is to be none, and the error is final."""
         self._made += 1
-        if not self.safe or self._made >= self.most:
+        if not self.safe or self._made >= (self.most or MOST):
             return None
         if isinstance(refused, ServerUnavailable):
             seconds = self._backoff()

@@ -10,8 +10,9 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from mien.client import requests, rpcs
-from mien.client.attempts import DEADLINE_SECONDS, MOST, Attempts
+from mien.client.attempts import DEADLINE_SECONDS, Attempts
 from mien.client.channel import connect
+from mien.client.credentials import Credentials
 from mien.client.refusals import translated
 from mien.client.rpc import P, Reply, Rpc
 from mien.client.unanswered import Sending
@@ -55,14 +56,29 @@ class Client:
     server cannot be reached or says when to try again (`mien.client.attempts`).
     """
 
-    def __init__(self, address: str, deadline: float = DEADLINE_SECONDS) -> None:
+    def __init__(  # noqa: PLR0913 - what a connection is made of
+        self,
+        address: str,
+        deadline: float = DEADLINE_SECONDS,
+        *,
+        root_certificates: bytes | None = None,
+        certificate_chain: bytes | None = None,
+        private_key: bytes | None = None,
+        api_key: str | None = None,
+        tls: bool = False,
+        insecure: bool = False,
+    ) -> None:
         """`address` is HOST:PORT; `deadline` is in seconds, for each call with its repetitions.
 
-        Streams have no deadline.
+        Streams have no deadline. `mien.client.credentials` says what the others do; they raise
+        SettingsInvalid where a key would be told to whoever listens.
         """
+        credentials = Credentials(
+            root_certificates, certificate_chain, private_key, api_key, tls, insecure
+        )
         self.address = address
         self._deadline = deadline
-        self._channel = connect(address)
+        self._channel = connect(address, credentials)
 
     embed = _unary(rpcs.EMBED)
     verify = _unary(rpcs.VERIFY)
@@ -104,12 +120,13 @@ class Client:
         return self._stream(rpcs.IDENTIFY_STREAM, sent, match_pb2.IdentifyStreamResponse)
 
     def enroll_batch(
-        self, samples: Iterable[gallery_pb2.EnrollSampleRequest], attempts: int = MOST
+        self, samples: Iterable[gallery_pb2.EnrollSampleRequest], attempts: int | None = None
     ) -> Iterator[gallery_pb2.EnrollBatchResponse]:
         """What became of each sample, in order; `mien.client.enrolment` makes one.
 
         All are for one gallery. If the server goes away the stream goes on where it was, and
-        nothing is enrolled twice; it is tried `attempts` times in a row.
+        nothing is enrolled twice; it is tried `attempts` times in a row, or as often as a
+        single call.
         """
         sending, trying = Sending(iter(samples)), Attempts(safe=True, deadline=None, most=attempts)
         while True:

@@ -6,7 +6,7 @@ rates of matching are over the rest.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +14,13 @@ import numpy as np
 from tqdm import tqdm
 
 from mien.dataset import Person
-from mien.errors import DatasetInvalid, InvalidArgument
+from mien.errors import DatasetInvalid
 from mien.evaluation.contract import Acquisition
 from mien.evaluation.listing import listing
 from mien.evaluation.samples import Failure, Samples
 from mien.matching.metrics import Vectors
-from mien.model.embedder import BATCH
 from mien.model.pipeline import Pipeline
-
-UNREADABLE = "UNREADABLE"
-"""The reason of a file that the system does not give; the other reasons are of MienError."""
+from mien.model.reading import embed_files
 
 
 @dataclass(frozen=True)
@@ -51,33 +48,14 @@ def acquire(pipeline: Pipeline, pictures: Sequence[Picture]) -> Samples:
     acquired: list[tuple[Picture, Vectors]] = []
     failures: list[Failure] = []
     name = pipeline.bundle.manifest.name
-    with tqdm(total=len(pictures), desc=f"embed {name}", unit="picture", disable=None) as bar:
-        for start in range(0, len(pictures), BATCH):
-            batch = pictures[start : start + BATCH]
-            for picture, outcome in zip(batch, _outcomes(pipeline, batch), strict=True):
-                if isinstance(outcome, str):
-                    failures.append(Failure(picture.person, picture.name, outcome))
-                else:
-                    acquired.append((picture, outcome))
-            bar.update(len(batch))
+    outcomes = embed_files(pipeline, [picture.path for picture in pictures])
+    told = tqdm(outcomes, total=len(pictures), desc=f"embed {name}", unit="picture", disable=None)
+    for picture, outcome in zip(pictures, told, strict=True):
+        if isinstance(outcome, str):
+            failures.append(Failure(picture.person, picture.name, outcome))
+        else:
+            acquired.append((picture, outcome))
     return _samples(acquired, failures)
-
-
-def _outcomes(pipeline: Pipeline, batch: Sequence[Picture]) -> Iterator[Vectors | str]:
-    """Each picture's vector, or the reason why it has none."""
-    contents = [_content(picture.path) for picture in batch]
-    embedded = iter(pipeline.embed_each([content for content in contents if content is not None]))
-    for content in contents:
-        outcome = UNREADABLE if content is None else next(embedded)
-        yield outcome.reason if isinstance(outcome, InvalidArgument) else outcome
-
-
-def _content(path: Path) -> bytes | None:
-    """None: the file is gone, or not for us, or damaged on its disk."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
 
 
 def _samples(acquired: Sequence[tuple[Picture, Vectors]], failures: Sequence[Failure]) -> Samples:

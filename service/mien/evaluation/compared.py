@@ -9,34 +9,25 @@ import numpy as np
 
 from mien.evaluation.samples import Samples
 from mien.evaluation.trials import Trials
-from mien.matching.intervals import (
-    Interval,
-    RateIntervals,
-    around_eer,
-    eer_interval,
-    eers,
-    interval,
-    pair_rate_intervals,
-    rate_intervals,
-)
+from mien.matching.intervals import CurveIntervals, curve_intervals, pair_curve_intervals
 from mien.matching.metrics import Comparisons, cross_compare, pair_similarities
-from mien.matching.resampling import Pairs, resample_pairs
+from mien.matching.resampling import Pairs
 
 
 class Compared(Protocol):
-    """Comparisons of people. `people_pairs`: how many pairs of two people were compared."""
+    """Comparisons of people. `people_pairs`: how many pairs of two people were compared;
+    `genuine_people`: how many people were compared with themselves."""
 
     people: int
+    genuine_people: int
     people_pairs: int
 
     @property
     def comparisons(self) -> Comparisons: ...
 
-    def rate_intervals(self, thresholds: Sequence[float]) -> list[RateIntervals]:
-        """Intervals of FMR and FNMR at each threshold."""
+    def intervals(self, thresholds: Sequence[float]) -> CurveIntervals:
+        """Of EER, AUC, and FMR and FNMR at each threshold. It takes a while: ask once for all."""
         ...
-
-    def eer_interval(self) -> Interval: ...
 
 
 class AllPairs:
@@ -44,18 +35,18 @@ class AllPairs:
 
     def __init__(self, samples: Samples, seed: int) -> None:
         self._vectors, self._numbers, self._seed = samples.vectors, samples.person_numbers, seed
-        self.people = len(np.unique(self._numbers))
+        counts = np.unique(self._numbers, return_counts=True)[1]
+        self.people, self.genuine_people = len(counts), int((counts > 1).sum())
         self.people_pairs = math.comb(self.people, 2)
 
     @cached_property
     def comparisons(self) -> Comparisons:
         return cross_compare(self._vectors, self._numbers)
 
-    def rate_intervals(self, thresholds: Sequence[float]) -> list[RateIntervals]:
-        return rate_intervals(self._vectors, self._numbers, thresholds, self._seed)
-
-    def eer_interval(self) -> Interval:
-        return eer_interval(self._vectors, self._numbers, self.comparisons, self._seed)
+    def intervals(self, thresholds: Sequence[float]) -> CurveIntervals:
+        return curve_intervals(
+            self._vectors, self._numbers, self.comparisons, thresholds, self._seed
+        )
 
 
 class ListedPairs:
@@ -68,6 +59,7 @@ class ListedPairs:
         self.trials = trials
         self._seed = seed
         self.people = len(np.unique([self.pairs.first, self.pairs.second]))
+        self.genuine_people = len(np.unique(self.pairs.first[self.pairs.same]))
         self.people_pairs = self.pairs.of(~self.pairs.same).distinct()
 
     @cached_property
@@ -75,10 +67,7 @@ class ListedPairs:
         same = self.pairs.same
         return Comparisons(self.similarities[same], self.similarities[~same])
 
-    def rate_intervals(self, thresholds: Sequence[float]) -> list[RateIntervals]:
-        return pair_rate_intervals(self.similarities, self.pairs, thresholds, self._seed)
-
-    def eer_interval(self) -> Interval:
-        thresholds = around_eer(self.comparisons)
-        drawn = resample_pairs(self.similarities, self.pairs, thresholds, self._seed)
-        return interval(eers(drawn.fmr, drawn.fnmr), drawn.genuine_people)
+    def intervals(self, thresholds: Sequence[float]) -> CurveIntervals:
+        return pair_curve_intervals(
+            self.similarities, self.pairs, self.comparisons, thresholds, self._seed
+        )

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from mien.matching import intervals
+from mien.model.manifest import Precision
 
 FORMAT = "mien-evaluation/1"
 
@@ -26,10 +27,23 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+class Int8Cost(Section):
+    """FNMR at an FMR, or the EER, of a network before and after it was quantised."""
+
+    target_fmr: float | None
+    float32: float
+    int8: float
+
+
 class EvaluatedBundle(Section):
+    """`int8_cost` is what was measured when it was sealed, on people held out of learning."""
+
     name: str
     fingerprint: str
     calibration_id: str | None
+    precision: Precision
+    float32_fingerprint: str | None
+    int8_cost: list[Int8Cost] | None
 
 
 class EvaluatedData(Section):
@@ -92,6 +106,7 @@ class Verification(Section):
     eer: float
     eer_interval95: Interval
     auc: float
+    auc_interval95: Interval
     operating_points: list[OperatingPoint]
     det: Curve
     similarities: Histogram
@@ -122,6 +137,14 @@ class Lfw(Section):
     accuracy_interval95: Interval | None
     standard_error: float | None
     fold_accuracies: list[float]
+
+
+class Likelihood(Section):
+    """Decimal log-likelihood ratios of similarities from each threshold up to the next one."""
+
+    thresholds: list[float]
+    by_calibration: list[float]
+    here: list[float]
 
 
 class SearchPoint(Section):
@@ -229,6 +252,7 @@ class Report(Section):
     acquisition: Acquisition | None
     verification: Verification
     deployed: Deployed | None
+    likelihood: Likelihood | None
     lfw: Lfw | None
     identification: Identification | None
     groups: Groups | None

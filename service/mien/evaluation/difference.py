@@ -12,7 +12,7 @@ from mien.evaluation.lfw import Decided
 from mien.evaluation.samples import Samples
 from mien.evaluation.trials import Rows, Trials
 from mien.matching import paired
-from mien.matching.intervals import eers
+from mien.matching.metrics import eers
 from mien.matching.support import smallest_fmr_of
 
 MOST_OF_A_KIND = 50_000

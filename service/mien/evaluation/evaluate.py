@@ -12,9 +12,10 @@ from mien.evaluation.contract import FORMAT, EvaluatedData, Report
 from mien.evaluation.deployment import Deployment, deploy
 from mien.evaluation.grouping import grouped
 from mien.evaluation.identification import identification
+from mien.evaluation.likelihood import likelihood
 from mien.evaluation.measured import Measured, named
 from mien.evaluation.sources import Source, check_people, open_source
-from mien.evaluation.verification import deployed, verification
+from mien.evaluation.verification import verification
 from mien.matching.calibration import fusion_of
 from mien.model.bundle import Bundle
 
@@ -62,6 +63,7 @@ def _report(
     groups: Mapping[str, str] | None,
 ) -> Report:
     samples, seed = this.samples, this.seed
+    verified, deployed = verification(this.compared, deployment)
     return Report(
         format=FORMAT,
         mien=version("mien"),
@@ -69,8 +71,9 @@ def _report(
         bundle=named(this.bundle),
         data=_data(source, this),
         acquisition=acquisition(samples),
-        verification=verification(this.compared),
-        deployed=None if deployment is None else deployed(this.compared, deployment),
+        verification=verified,
+        deployed=deployed,
+        likelihood=likelihood(this.compared, this.bundle.calibration),
         lfw=this.lfw,
         identification=(
             None

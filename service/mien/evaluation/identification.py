@@ -4,9 +4,11 @@ The people who are enrolled, and which of their pictures, are drawn with a seed.
 everybody else are searches of strangers.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from mien.evaluation.contract import GallerySize, Identification, Interval, SearchPoint, ends
+from mien.evaluation.contract import GallerySize, Identification, SearchPoint, ends
 from mien.evaluation.deployment import Deployment, expected_fpir
 from mien.evaluation.samples import Samples
 from mien.matching import identification as matching
@@ -16,8 +18,6 @@ from mien.matching.identification import Searches, by_gallery_size, search
 
 RANKS = 20
 THRESHOLDS = 60
-ANY = -2.0
-"""A threshold below every similarity."""
 
 
 def identification(
@@ -33,7 +33,7 @@ def identification(
     if enrolment is None:
         return None
     found = search(enrolment, rule)
-    ranks = range(1, min(RANKS, found.subjects) + 1)
+    ranks = min(RANKS, found.subjects)
     return Identification(
         fusion=rule,
         enrolled_people=found.subjects,
@@ -41,10 +41,10 @@ def identification(
         strangers=len(np.unique(found.nonmated_people)),
         mated_searches=len(found.mated_people),
         non_mated_searches=len(found.nonmated_people),
-        by_threshold=[_point(found, threshold, seed) for threshold in _thresholds(found)],
+        by_threshold=_points(found, _thresholds(found), seed),
         by_gallery_size=[] if deployment is None else _sizes(enrolment, rule, deployment, seed),
-        cmc=found.cmc(len(ranks)),
-        cmc_interval95=[_cmc_interval(found, rank, seed) for rank in ranks],
+        cmc=found.cmc(ranks),
+        cmc_interval95=[ends(each) for each in found.cmc_intervals(ranks, seed)],
     )
 
 
@@ -65,14 +65,18 @@ def _thresholds(found: Searches) -> list[float]:
     return [float(threshold) for threshold in at]
 
 
-def _point(found: Searches, threshold: float, seed: int) -> SearchPoint:
-    return SearchPoint(
-        threshold=threshold,
-        fpir=found.fpir(threshold),
-        fpir_interval95=ends(found.fpir_interval(threshold, seed)),
-        fnir=found.fnir(threshold),
-        fnir_interval95=ends(found.fnir_interval(threshold, seed=seed)),
-    )
+def _points(found: Searches, thresholds: Sequence[float], seed: int) -> list[SearchPoint]:
+    fpir, fnir = found.fpir_intervals(thresholds, seed), found.fnir_intervals(thresholds, seed)
+    return [
+        SearchPoint(
+            threshold=threshold,
+            fpir=found.fpir(threshold),
+            fpir_interval95=ends(of_fpir),
+            fnir=found.fnir(threshold),
+            fnir_interval95=ends(of_fnir),
+        )
+        for threshold, of_fpir, of_fnir in zip(thresholds, fpir, fnir, strict=True)
+    ]
 
 
 def _sizes(
@@ -87,7 +91,7 @@ def _sizes(
 
 def _size(found: matching.GallerySize, deployment: Deployment, seed: int) -> GallerySize:
     searches = found.searches
-    point = _point(searches, deployment.threshold, seed)
+    (point,) = _points(searches, [deployment.threshold], seed)
     return GallerySize(
         people=searches.subjects,
         samples=searches.samples,
@@ -100,8 +104,3 @@ def _size(found: matching.GallerySize, deployment: Deployment, seed: int) -> Gal
         fnir=point.fnir,
         fnir_interval95=point.fnir_interval95,
     )
-
-
-def _cmc_interval(found: Searches, rank: int, seed: int) -> Interval:
-    missed = found.fnir_interval(ANY, rank, seed)
-    return (1 - missed.high, 1 - missed.low)

@@ -5,7 +5,7 @@ from typing import Self
 
 from mien.evaluation.acquisition import acquisition
 from mien.evaluation.compared import AllPairs, Compared, ListedPairs
-from mien.evaluation.contract import Against, EvaluatedBundle, Lfw
+from mien.evaluation.contract import Against, EvaluatedBundle, Int8Cost, Lfw
 from mien.evaluation.difference import differences, drawn_trials
 from mien.evaluation.lfw import Decided, decide_pairs
 from mien.evaluation.samples import Samples
@@ -13,6 +13,7 @@ from mien.evaluation.sources import Source
 from mien.evaluation.trials import Trials
 from mien.evaluation.verification import verification
 from mien.model.bundle import Bundle
+from mien.model.cost import ORIGIN, costs_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Measured:
         return Against(
             bundle=named(other.bundle),
             acquisition=acquisition(other.samples),
-            verification=verification(other.compared),
+            verification=verification(other.compared)[0],
             lfw=other.lfw,
             compared_pairs=len(this_listed.similarities),
             differences=differences(this_listed, other_listed, decided, self.seed),
@@ -66,10 +67,17 @@ class Measured:
 
 
 def named(bundle: Bundle) -> EvaluatedBundle:
-    """Which bundle it was."""
-    calibration = bundle.calibration
+    """Which bundle it was. Raises BundleInvalid: what it says of the cost of int8 is odd."""
+    manifest, calibration = bundle.manifest, bundle.calibration
+    costs = [
+        Int8Cost(target_fmr=cost.rate, float32=cost.float32, int8=cost.int8)
+        for cost in costs_of(manifest)
+    ]
     return EvaluatedBundle(
-        name=bundle.manifest.name,
-        fingerprint=bundle.manifest.fingerprint,
+        name=manifest.name,
+        fingerprint=manifest.fingerprint,
         calibration_id=None if calibration is None else calibration.calibration_id,
+        precision=manifest.precision,
+        float32_fingerprint=manifest.provenance.get(ORIGIN),
+        int8_cost=costs or None,
     )

@@ -7,6 +7,7 @@ from mien.evaluation.contract import (
     Acquisition,
     Against,
     Deployed,
+    EvaluatedBundle,
     Identification,
     Interval,
     Lfw,
@@ -57,11 +58,14 @@ def _p(value: float) -> str:
 def _rows(report: Report) -> Iterator[Row]:
     found = report.verification
     yield f"{report.bundle.name} on {report.data.name}", "", "95 % interval"
+    yield from _cost(report.bundle)
     yield "people", f"{report.data.people:,}", ""
     yield "genuine comparisons", f"{found.genuine_comparisons:,}", ""
     yield "impostor comparisons", f"{found.impostor_comparisons:,}", ""
     yield from _acquired(report.acquisition)
     yield "equal error rate", rate(found.eer), span(found.eer_interval95)
+    low, high = found.auc_interval95
+    yield "area under the ROC curve (AUC)", f"{found.auc:.4f}", f"{low:.4f} to {high:.4f}"
     for point in found.operating_points:
         name = f"FNMR at FMR {target(point.target_fmr)}"
         if point.supported:
@@ -84,6 +88,14 @@ def _rows(report: Report) -> Iterator[Row]:
     yield from _identified(report.identification)
     yield from _grouped(report)
     yield from _against(report.against)
+
+
+def _cost(bundle: EvaluatedBundle) -> Iterator[Row]:
+    """What int8 was measured to cost when the bundle was sealed."""
+    for cost in bundle.int8_cost or ():
+        name = "EER" if cost.target_fmr is None else f"FNMR at FMR {100 * cost.target_fmr:.2g} %"
+        change = f"points, from {rate(cost.float32)} to {rate(cost.int8)} when it was sealed"
+        yield f"int8 cost, {name}", points(cost.int8 - cost.float32), change
 
 
 def _asked(found: Deployed) -> Iterator[Row]:

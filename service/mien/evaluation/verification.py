@@ -14,7 +14,7 @@ from mien.evaluation.contract import (
     ends,
 )
 from mien.evaluation.deployment import Deployment
-from mien.matching.intervals import RateIntervals
+from mien.matching.intervals import CurveIntervals, RateIntervals
 from mien.matching.metrics import Comparisons, Rates, Similarities
 from mien.matching.support import people_pairs_for, smallest_fmr_of
 
@@ -25,8 +25,31 @@ NARROWEST = 1e-3
 """Of a histogram, in cosines: similarities may all be equal, and a bin needs a width."""
 
 
-def verification(compared: Compared) -> Verification:
-    """Measure EER, AUC, DET, and FNMR at each of TARGET_FMRS that the people support."""
+def verification(
+    compared: Compared, deployment: Deployment | None = None
+) -> tuple[Verification, Deployed | None]:
+    """Measure EER, AUC, DET, and FNMR at each of TARGET_FMRS that the people support.
+
+    And what the deployed threshold does, if there is one: intervals of all come from one pass.
+    """
+    comparisons = compared.comparisons
+    supported = _supported(compared)
+    thresholds = [comparisons.threshold_at_fmr(target) for target in supported]
+    asked = [] if deployment is None else [deployment.threshold]
+    found = compared.intervals([*thresholds, *asked])
+    points = [
+        _measured(target, comparisons, threshold, rates)
+        for target, threshold, rates in zip(supported, thresholds, found.rates, strict=False)
+    ]
+    at_deployed = (
+        None if deployment is None else _deployed(comparisons, deployment, found.rates[-1])
+    )
+    return _verification(compared, found, points), at_deployed
+
+
+def _verification(
+    compared: Compared, found: CurveIntervals, points: Sequence[OperatingPoint]
+) -> Verification:
     comparisons = compared.comparisons
     fmr, fnmr = comparisons.det(DET_POINTS)
     return Verification(
@@ -36,18 +59,18 @@ def verification(compared: Compared) -> Verification:
         people_pairs=compared.people_pairs,
         smallest_supported_fmr=smallest_fmr_of(compared.people_pairs),
         eer=comparisons.eer(),
-        eer_interval95=ends(compared.eer_interval()),
+        eer_interval95=ends(found.eer),
         auc=comparisons.auc(),
-        operating_points=_operating_points(compared),
+        auc_interval95=ends(found.auc),
+        operating_points=[*points, *map(_unsupported, TARGET_FMRS[len(points) :])],
         det=Curve(fmr=fmr.tolist(), fnmr=fnmr.tolist()),
         similarities=_histogram(comparisons),
     )
 
 
-def deployed(compared: Compared, deployment: Deployment) -> Deployed:
+def _deployed(comparisons: Comparisons, deployment: Deployment, found: RateIntervals) -> Deployed:
     """What the deployed threshold does on these comparisons."""
-    comparisons, threshold = compared.comparisons, deployment.threshold
-    (found,) = compared.rate_intervals([threshold])
+    threshold = deployment.threshold
     measured, curve = deployment.decision.measured, deployment.decision.curve
     return Deployed(
         threshold=threshold,
@@ -62,31 +85,18 @@ def deployed(compared: Compared, deployment: Deployment) -> Deployed:
     )
 
 
-def _operating_points(compared: Compared) -> list[OperatingPoint]:
-    needed = [people_pairs_for(target) for target in TARGET_FMRS]
-    supported = [
-        target
-        for target, pairs in zip(TARGET_FMRS, needed, strict=True)
-        if pairs <= compared.people_pairs
-    ]
-    thresholds = [compared.comparisons.threshold_at_fmr(target) for target in supported]
-    intervals = compared.rate_intervals(thresholds) if thresholds else []
-    measured = [
-        _measured(target, pairs, compared.comparisons, threshold, found)
-        for target, pairs, threshold, found in zip(
-            supported, needed, thresholds, intervals, strict=False
-        )
-    ]
-    return measured + _unsupported(TARGET_FMRS[len(supported) :], needed[len(supported) :])
+def _supported(compared: Compared) -> list[float]:
+    """Of TARGET_FMRS, which fall, those that the people carry."""
+    return [target for target in TARGET_FMRS if people_pairs_for(target) <= compared.people_pairs]
 
 
 def _measured(
-    target: float, needed: int, comparisons: Comparisons, threshold: float, found: RateIntervals
+    target: float, comparisons: Comparisons, threshold: float, found: RateIntervals
 ) -> OperatingPoint:
     return OperatingPoint(
         target_fmr=target,
         supported=True,
-        people_pairs_needed=needed,
+        people_pairs_needed=people_pairs_for(target),
         threshold=threshold,
         fmr=comparisons.fmr(threshold),
         fmr_interval95=ends(found.fmr),
@@ -95,20 +105,17 @@ def _measured(
     )
 
 
-def _unsupported(targets: Sequence[float], needed: Sequence[int]) -> list[OperatingPoint]:
-    return [
-        OperatingPoint(
-            target_fmr=target,
-            supported=False,
-            people_pairs_needed=pairs,
-            threshold=None,
-            fmr=None,
-            fmr_interval95=None,
-            fnmr=None,
-            fnmr_interval95=None,
-        )
-        for target, pairs in zip(targets, needed, strict=True)
-    ]
+def _unsupported(target: float) -> OperatingPoint:
+    return OperatingPoint(
+        target_fmr=target,
+        supported=False,
+        people_pairs_needed=people_pairs_for(target),
+        threshold=None,
+        fmr=None,
+        fmr_interval95=None,
+        fnmr=None,
+        fnmr_interval95=None,
+    )
 
 
 def _histogram(comparisons: Comparisons) -> Histogram:

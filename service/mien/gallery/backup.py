@@ -7,10 +7,13 @@ travels with them. The ledger of requests stays behind.
 
 import os
 import sqlite3
-import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from mien.errors import (
     GalleryExists,
@@ -24,10 +27,10 @@ from mien.files import sync
 from mien.gallery import integrity
 from mien.gallery.records import GalleryInfo, Stamp
 from mien.gallery.store.connections import connect_reader, translated
+from mien.gallery.store.journal import LEFTOVER
 from mien.gallery.store.schema import is_older, migrate
-from mien.gallery.store.store import FILE_NAME, Store
-from mien.gallery.store.tables import galleries, samples
-from mien.gallery.store.transactions import LEFTOVER
+from mien.gallery.store.store import Store
+from mien.gallery.store.tables import galleries
 from mien.gallery.times import to_microseconds, to_moment
 
 STAMP = """CREATE TABLE snapshot (
@@ -40,46 +43,59 @@ STAMP = """CREATE TABLE snapshot (
     taken INTEGER NOT NULL
 )"""
 
+LARGEST_NUMBER = 2**40
+"""That a key or a revision in a snapshot may be; larger ones would use up those of the store."""
+
 COPY = (
-    """INSERT INTO main.subjects (key, gallery, subject_id, display_name, consent_ref, created,
+    """INSERT INTO {to}.subjects (key, gallery, subject_id, display_name, consent_ref, created,
             expires, last_match, crc)
         SELECT key + :subjects, :into, subject_id, display_name, consent_ref, created, expires,
             last_match, crc
-        FROM other.subjects WHERE gallery = :gallery ORDER BY key""",
-    """INSERT INTO main.subject_labels (subject, gallery, name, value)
+        FROM {of}.subjects WHERE gallery = :gallery ORDER BY key""",
+    """INSERT INTO {to}.subject_labels (subject, gallery, name, value)
         SELECT subject + :subjects, :into, name, value
-        FROM other.subject_labels WHERE gallery = :gallery""",
-    """INSERT INTO main.vectors (slot, content_sha256, vector)
+        FROM {of}.subject_labels WHERE gallery = :gallery""",
+    """INSERT INTO {to}.vectors (slot, content_sha256, vector)
         SELECT slot + :slots, content_sha256, vector
-        FROM other.vectors JOIN other.samples USING (slot)
+        FROM {of}.vectors JOIN {of}.samples USING (slot)
         WHERE gallery = :gallery ORDER BY slot""",
-    """INSERT INTO main.samples (key, gallery, subject, slot, sample_id, created, source, quality,
+    """INSERT INTO {to}.samples (key, gallery, subject, slot, sample_id, created, source, quality,
             expires, crc)
         SELECT key + :samples, :into, subject + :subjects, slot + :slots, sample_id, created,
             source, quality, expires, crc
-        FROM other.samples WHERE gallery = :gallery ORDER BY key""",
+        FROM {of}.samples WHERE gallery = :gallery ORDER BY key""",
 )
+
+
+SHIFTS = """SELECT
+    (SELECT coalesce(max(key), 0) FROM {to}.subjects) + 1
+        - coalesce((SELECT min(key) FROM {of}.subjects WHERE gallery = :gallery), 0),
+    (SELECT coalesce(max(slot), 0) FROM {to}.vectors) + 1
+        - coalesce((SELECT min(slot) FROM {of}.samples WHERE gallery = :gallery), 0),
+    coalesce((SELECT seq FROM {to}.sqlite_sequence WHERE name = 'samples'), 0) + 1
+        - coalesce((SELECT min(key) FROM {of}.samples WHERE gallery = :gallery), 0)"""
+"""By how much keys grow, so that they come right after those that are taken. Not by as many as are
+taken: a gallery that is saved and restored again and again would double its keys each time."""
+
+LARGEST = """SELECT max(abs(number)) FROM (
+    SELECT key AS number FROM subjects UNION ALL SELECT key FROM samples
+    UNION ALL SELECT slot FROM vectors UNION ALL SELECT revision FROM galleries)"""
 
 
 def snapshot(store: Store, gallery_id: str, target: Path) -> Stamp:
     """Write one gallery of a store to a new file; changes go on meanwhile.
 
-    Raises GalleryNotFound, OutputExists and StorageFull.
+    Raises GalleryNotFound, OutputExists, StorageFull and SettingsInvalid (not writable).
     """
-    with tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=store.path.parent) as folder:
-        whole = Path(folder) / FILE_NAME
-        store.journal.copy(whole)
-        return _extract(whole, gallery_id, target, store.now())
-
-
-def _extract(whole: Path, gallery_id: str, target: Path, now: int) -> Stamp:
-    """Of a copied database; the file is on the disk at the end."""
     if target.exists():
         raise OutputExists(f"{target} is there already; choose another file, or remove it")
     part = target.with_name(f"{target.name}.part")
-    with translated(target):
+    with store.journal.copied(store.path.parent) as whole, translated(target):
         try:
-            stamp = _write(whole, gallery_id, part, now)
+            stamp = _prepare(whole, gallery_id, part, store.now())
+            _attach(whole, part)
+            _fill(whole, gallery_id)
+            sync(part)
             os.replace(part, target)  # noqa: PTH105 - as below
             sync(target.parent)
         finally:
@@ -87,33 +103,54 @@ def _extract(whole: Path, gallery_id: str, target: Path, now: int) -> Stamp:
     return stamp
 
 
-def _write(whole: Path, gallery_id: str, part: Path, now: int) -> Stamp:
-    with closing(connect_reader(whole)) as source:
-        info, gallery = galleries.info(source, gallery_id), galleries.key_of(source, gallery_id)
+@contextmanager
+def unnamed(store: Store, gallery_id: str) -> Iterator[tuple[Stamp, BinaryIO]]:
+    """The same to read, in a file on the store's disk that has no name: whoever is deleted while
+    it is written or read is in no file of the directory. Raises GalleryNotFound and StorageFull.
+    """
+    folder = store.path.parent
+    with ExitStack() as resources:
+        with store.journal.copied(folder) as whole, ExitStack() as hidden:
+            part = (
+                Path(hidden.enter_context(TemporaryDirectory(prefix=LEFTOVER, dir=folder))) / "part"
+            )
+            stamp = _prepare(whole, gallery_id, part, store.now())
+            file = resources.enter_context(part.open("rb"))
+            _attach(whole, part)
+            hidden.close()
+            _fill(whole, gallery_id)
+        yield stamp, file
+
+
+def _prepare(whole: sqlite3.Connection, gallery_id: str, part: Path, now: int) -> Stamp:
+    """A new file with the gallery and a stamp, and nobody in it."""
+    info = galleries.info(whole, gallery_id)
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
     with closing(sqlite3.connect(part, isolation_level=None)) as connection:
-        # Until it has its name the file counts for nothing, so that no journal is needed.
+        # It counts for nothing until it is whole, so that it needs no journal, here and below.
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         migrate(connection, part)
-        connection.execute("ATTACH DATABASE ? AS other", (str(whole),))
-        connection.execute("BEGIN")
-        into = galleries.insert(connection, info, to_microseconds(info.created))
-        _copy(connection, gallery, into)
-        stamp = Stamp(
-            info.gallery_id,
-            info.model_fingerprint,
-            info.dim,
-            info.revision,
-            info.subjects,
-            info.samples,
-            to_moment(now),
-        )
+        galleries.insert(connection, info, to_microseconds(info.created))
+        stamp = _stamp_of(info, to_moment(now))
         _stamp(connection, stamp)
-        connection.execute("COMMIT")
-    sync(part)
     return stamp
+
+
+def _attach(whole: sqlite3.Connection, part: Path) -> None:
+    """A file as `other`."""
+    whole.execute("ATTACH DATABASE ? AS other", (str(part),))
+    whole.execute("PRAGMA other.journal_mode = OFF")
+    whole.execute("PRAGMA other.synchronous = OFF")
+
+
+def _fill(whole: sqlite3.Connection, gallery_id: str) -> None:
+    """Everybody of a gallery into `other`, whose only gallery it is, in one transaction."""
+    (into,) = whole.execute("SELECT key FROM other.galleries").fetchone()
+    whole.execute("BEGIN")
+    _copy(whole, galleries.key_of(whole, gallery_id), into, of="main", to="other")
+    whole.execute("COMMIT")
 
 
 @dataclass(frozen=True)
@@ -144,18 +181,22 @@ def _read(source: Path) -> Snapshot:
     with translated(source), closing(connect_reader(source)) as connection:
         if is_older(connection, source):
             raise StoreInvalid(f"{source} is of another version of mien")
+        # First, so that nothing runs that somebody else put there: a view, a trigger.
+        if _tables(connection) != _tables_expected():
+            raise StoreInvalid(f"{source} is damaged: its tables are not those of a snapshot")
         findings = integrity.check(connection).findings
         wrong = [finding for finding in findings if finding.what != "clock"]
         if wrong:
             raise StoreInvalid(f"{source} is damaged in {len(wrong)} places: {wrong[0].message}")
-        row = connection.execute("SELECT * FROM snapshot").fetchone()
-        gallery_id, model, dim, revision, subjects, counted, taken = row
-        stamp = Stamp(gallery_id, model, dim, revision, subjects, counted, to_moment(taken))
-        return Snapshot(
-            stamp,
-            galleries.info(connection, stamp.gallery_id),
-            galleries.key_of(connection, stamp.gallery_id),
-        )
+        stamps = _stamps(connection)
+        infos = galleries.page(connection, "", 2)
+        # Nothing else in the file tells a flipped bit of the stamp, or of the revision.
+        if not stamps or [_stamp_of(info, stamps[0].taken) for info in infos] != stamps:
+            raise StoreInvalid(f"{source} is not of what its stamp says")
+        (largest,) = connection.execute(LARGEST).fetchone()
+        if largest > LARGEST_NUMBER:
+            raise StoreInvalid(f"{source} is damaged: it has a key or a revision of {largest}")
+        return Snapshot(stamps[0], infos[0], galleries.key_of(connection, infos[0].gallery_id))
 
 
 def restore(store: Store, source: Path, snapshot: Snapshot, gallery_id: str) -> GalleryInfo:
@@ -174,7 +215,7 @@ def _restore(
 ) -> GalleryInfo:
     """Of a snapshot that is attached as `other`."""
     into = _empty_gallery(connection, gallery_id, snapshot.info, now)
-    _copy(connection, snapshot.gallery, into)
+    _copy(connection, snapshot.gallery, into, of="other", to="main")
     connection.execute(
         "UPDATE main.galleries SET revision = max(revision, ?) WHERE key = ?",
         (snapshot.stamp.revision, into),
@@ -214,22 +255,46 @@ def _empty_gallery(
     return galleries.key_of(connection, gallery_id)
 
 
-def _copy(connection: sqlite3.Connection, gallery: int, into: int) -> None:
-    """Everything of a gallery of `other`, under keys that are free here."""
-    values = {
-        "gallery": gallery,
-        "into": into,
-        "subjects": _largest(connection, "key", "subjects"),
-        "slots": _largest(connection, "slot", "vectors"),
-        "samples": samples.last_key(connection),
-    }
+def _tables(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
+    """All that a database is made of."""
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+    return connection.execute(query).fetchall()
+
+
+def _tables_expected() -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection, Path(":memory:"))
+        connection.execute(STAMP)
+        return _tables(connection)
+
+
+def _copy(connection: sqlite3.Connection, gallery: int, into: int, of: str, to: str) -> None:
+    """Everything of a gallery of one database into one of another, under keys that are free."""
+    shifts = connection.execute(SHIFTS.format(of=of, to=to), {"gallery": gallery}).fetchone()
+    values = {"gallery": gallery, "into": into}
+    values |= zip(("subjects", "slots", "samples"), shifts, strict=True)
     for statement in COPY:
-        connection.execute(statement, values)
+        connection.execute(statement.format(of=of, to=to), values)
 
 
-def _largest(connection: sqlite3.Connection, column: str, table: str) -> int:
-    query = f"SELECT coalesce(max({column}), 0) FROM main.{table}"  # noqa: S608 - ours
-    return int(connection.execute(query).fetchone()[0])
+def _stamps(connection: sqlite3.Connection) -> list[Stamp]:
+    rows = connection.execute("SELECT * FROM snapshot")
+    return [
+        Stamp(gallery_id, model, dim, revision, subjects, counted, to_moment(taken))
+        for gallery_id, model, dim, revision, subjects, counted, taken in rows
+    ]
+
+
+def _stamp_of(info: GalleryInfo, taken: datetime) -> Stamp:
+    return Stamp(
+        info.gallery_id,
+        info.model_fingerprint,
+        info.dim,
+        info.revision,
+        info.subjects,
+        info.samples,
+        taken,
+    )
 
 
 def _stamp(connection: sqlite3.Connection, stamp: Stamp) -> None:

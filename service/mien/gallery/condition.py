@@ -1,7 +1,8 @@
 """What is wrong with a gallery, and the repair of what is derived."""
 
-from collections.abc import Iterable
-from contextlib import closing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,9 +81,8 @@ def check_directory(data: Path, gallery_id: str, check_only: bool) -> Condition:
     if damage:
         return damage
     file = data / f"{gallery_id}.index"
-    before = _identity(file)
-    with closing(Galleries(data)) as galleries:
-        replaced = before is not None and _identity(file) != before
+    with _watched(file) as gone, closing(Galleries(data)) as galleries:
+        replaced = gone()
         condition = check(galleries, gallery_id, check_only)
     if not replaced:
         return condition
@@ -90,6 +90,16 @@ def check_directory(data: Path, gallery_id: str, check_only: bool) -> Condition:
     return Condition(
         (*condition.findings, told), condition.subjects, condition.samples, condition.revision
     )
+
+
+@contextmanager
+def _watched(path: Path) -> Iterator[Callable[[], bool]]:
+    """Whether a file that is here at the beginning has been removed or replaced."""
+    if not path.exists():
+        yield lambda: False
+        return
+    with path.open("rb") as file:
+        yield lambda: os.fstat(file.fileno()).st_nlink == 0
 
 
 def check_there(data: Path) -> None:
@@ -118,8 +128,3 @@ def _damage(path: Path) -> Condition | None:
 
 def _unrepaired(findings: Iterable[Finding]) -> tuple[Repaired, ...]:
     return tuple(Repaired(each.what, each.message, False) for each in findings)
-
-
-def _identity(path: Path) -> int | None:
-    """Which file it is; another one has another number, and so has one that is made anew."""
-    return path.stat().st_ino if path.exists() else None

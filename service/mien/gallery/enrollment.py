@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mien import stages
 from mien.errors import InvalidArgument
 from mien.gallery.about import check_about, check_sha256
 from mien.gallery.directory import Directory
@@ -68,6 +69,7 @@ class Enrollment(Directory):
         """
         return self._enrol(gallery_id, items, model_fingerprint, keep=not validate_only)
 
+    @stages.timed("enroll")
     def _enrol(
         self,
         gallery_id: str,

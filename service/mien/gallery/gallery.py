@@ -74,10 +74,21 @@ class Gallery:
     ) -> Found | None:
         """As `SampleIndex.search`; None if a change came between the search and the names of it."""
         hits = self._index.search(probes, limit, fusion, exact=exact, among=among)
-        names = self._store.names(hits.keys.tolist())
-        if len({subject_id for subject_id, _ in names.values()}) < len(hits.keys):
-            return None
-        return _found(hits, names)
+        found = self._found([hits])
+        return found[0] if found else None
+
+    def search_each(self, probes: Vectors, limit: int, fusion: Rule) -> list[Found] | None:
+        """As `SampleIndex.search_each`; None as of `search`."""
+        return self._found(self._index.search_each(probes, limit, fusion))
+
+    def _found(self, searches: list[Hits]) -> list[Found] | None:
+        keys = {key for hits in searches for key in hits.keys.tolist()}
+        names = self._store.names(list(keys))
+        for hits in searches:
+            subjects = {names[key][0] for key in hits.keys.tolist() if key in names}
+            if len(subjects) < len(hits.keys):
+                return None
+        return [_found(hits, names) for hits in searches]
 
     def follow(self, revision: int) -> None:
         """Take in what the store has more than the index, as of this revision."""

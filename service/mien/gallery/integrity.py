@@ -7,19 +7,23 @@ value often does not do; the checksums of rows (`mien.gallery.store.checksum`) f
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from mien.errors import StoreInvalid
+from mien.errors import MienError, StoreInvalid
+from mien.gallery.about import check_about, check_labels, check_retention, check_sha256
 from mien.gallery.embedding import UNIT_TOLERANCE
-from mien.gallery.records import Check, Finding
+from mien.gallery.ids import check_id
+from mien.gallery.records import About, Check, Finding, GalleryInfo
 from mien.gallery.store.connections import connect_reader, translated
 from mien.gallery.store.schema import is_older
 from mien.gallery.store.tables import galleries, samples, subjects
 from mien.gallery.store.tables.samples import Row
-from mien.gallery.times import MICROSECOND, wall
+from mien.gallery.store.tables.subjects import Description
+from mien.gallery.times import MICROSECOND, moment_or_none, wall
 
 MOST = 100
 """Findings of one kind of look that are told; more would say no more."""
@@ -66,7 +70,7 @@ def _safely(look: Look, connection: sqlite3.Connection) -> Iterator[Finding]:
 def _count(connection: sqlite3.Connection, table: str) -> int:
     try:
         row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - ours
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, ValueError):
         return 0  # that it cannot be read is among the findings
     return int(row[0])
 
@@ -80,6 +84,15 @@ def _structure(connection: sqlite3.Connection) -> Iterator[Finding]:
 def _references(connection: sqlite3.Connection) -> Iterator[Finding]:
     for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
         yield Finding("reference", f"row {row} of {table} refers to no row of {parent}")
+    for table in ("samples", "subject_labels"):
+        strays = (
+            f"SELECT count(*) FROM {table} JOIN subjects ON subjects.key = subject"  # noqa: S608
+            f" WHERE {table}.gallery <> subjects.gallery"
+        )
+        for (count,) in connection.execute(strays):
+            if count:
+                message = f"{count} rows of {table} are of another gallery than their subjects"
+                yield Finding("reference", message)
 
 
 def _slots(connection: sqlite3.Connection) -> Iterator[Finding]:
@@ -104,17 +117,22 @@ def _slots(connection: sqlite3.Connection) -> Iterator[Finding]:
 def _galleries(connection: sqlite3.Connection) -> Iterator[Finding]:
     for (gallery_id,) in connection.execute("SELECT gallery_id FROM galleries"):
         try:
-            galleries.info(connection, gallery_id)
+            info = galleries.info(connection, gallery_id)
         except StoreInvalid as error:
             yield Finding("gallery", str(error))
+        else:
+            yield from _refused("gallery", f"gallery {gallery_id!r}", partial(_admit_gallery, info))
 
 
 def _subjects(connection: sqlite3.Connection) -> Iterator[Finding]:
     for (key,) in connection.execute("SELECT key FROM subjects"):
         try:
-            subjects.describe(connection, [key])
+            (described,) = subjects.describe(connection, [key]).values()
         except StoreInvalid as error:
             yield Finding("subject", str(error))
+        else:
+            name = f"subject {described.subject_id!r}"
+            yield from _refused("subject", name, partial(_admit_subject, described))
     empty = (
         "SELECT subject_id FROM subjects"
         " WHERE NOT EXISTS (SELECT 1 FROM samples WHERE subject = subjects.key)"
@@ -138,13 +156,43 @@ def _samples(connection: sqlite3.Connection) -> Iterator[Finding]:
                 yield Finding("vector", f"sample {row.sample_id!r}: its vector is not of {dim}")
             else:
                 sized.append(row)
+                name = f"sample {row.sample_id!r}"
+                yield from _refused("sample", name, partial(_admit_sample, row))
         yield from _units(sized)
+
+
+def _refused(what: str, name: str, admit: Callable[[], None]) -> Iterator[Finding]:
+    """What would not have been let in; a checksum is no seal, and a snapshot comes from outside."""
+    try:
+        admit()
+    except (MienError, ValueError, TypeError, ArithmeticError) as error:
+        yield Finding(what, f"{name} holds what is never let in: {error}")
+
+
+def _admit_gallery(info: GalleryInfo) -> None:
+    check_id("gallery", info.gallery_id)
+    check_labels(info.labels)
+    check_retention(info.retention)
+
+
+def _admit_subject(told: Description) -> None:
+    check_id("subject", told.subject_id)
+    check_about(About(told.display_name, told.labels, told.consent_ref))
+    for moment in (told.created, told.expires, told.last_match):
+        moment_or_none(moment)
+
+
+def _admit_sample(row: Row) -> None:
+    sample = row.sample
+    check_id("sample", sample.sample_id)
+    check_sha256(sample.content_sha256)
+    check_about(About(source=sample.source, quality=sample.quality))
 
 
 def _units(rows: list[Row]) -> Iterator[Finding]:
     """Of samples with whole vectors, those that are no unit vectors."""
     for row in rows:
-        values = np.frombuffer(row.vector, "<f4")
+        values = np.frombuffer(row.vector, "<f4").astype(np.float64)  # where no square overflows
         norm = float(np.sqrt(np.dot(values, values)))
         if not abs(norm - 1) <= UNIT_TOLERANCE:  # not of NaN either
             yield Finding("vector", f"sample {row.sample_id!r}: its vector has norm {norm:.6g}")

@@ -7,10 +7,12 @@ import base64
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -91,14 +93,20 @@ def _question(data: Path, vector: Vectors | None, content_sha256: str, text: str
 
 
 def _answer(process: "subprocess.Popen[str]", question: str, alive: Callable[[], None]) -> str:
-    sent: str | None = question
+    """A thread tells the question: `communicate`, when its time is up, forgets what is not sent."""
+    stdin, process.stdin = process.stdin, None
+    threading.Thread(target=_tell, args=(stdin, question), daemon=True).start()
     while True:
         try:
-            output, _ = process.communicate(sent, timeout=POLL_SECONDS)
+            output, _ = process.communicate(timeout=POLL_SECONDS)
             return output
         except subprocess.TimeoutExpired:
-            sent = None
             alive()
+
+
+def _tell(stdin: IO[str], question: str) -> None:
+    with suppress(BrokenPipeError), stdin:  # it was killed: nobody asks any more
+        stdin.write(question)
 
 
 def _proof(answer: dict[str, Any]) -> Proof:

@@ -1,7 +1,10 @@
 """The part of `Galleries` that an operator sees to."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from mien.errors import GalleryNotFound, ModelMismatch
 from mien.gallery import backup, everybody, integrity
@@ -53,6 +56,17 @@ class Upkeep(Directory):
         check_id("gallery", gallery_id)
         self.flush_matches()
         return backup.snapshot(self._store, gallery_id, target)
+
+    @contextmanager
+    def open_snapshot(self, gallery_id: str) -> Iterator[tuple[Stamp, BinaryIO]]:
+        """The same to read, while no file of the directory has any of it.
+
+        Raises StorageFull.
+        """
+        check_id("gallery", gallery_id)
+        self.flush_matches()
+        with backup.unnamed(self._store, gallery_id) as taken:
+            yield taken
 
     def restore(
         self, source: Path, gallery_id: str = "", model_fingerprint: str = ""

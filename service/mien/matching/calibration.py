@@ -11,10 +11,10 @@ from mien.errors import DatasetInvalid
 from mien.matching.curve import STRICT, Curve, CurvePoint
 from mien.matching.fusion import RULES, Rule
 from mien.matching.intervals import RateIntervals
-from mien.matching.likelihood import log10_ratios
-from mien.matching.metrics import Comparisons, People, Rates, Similarities, Vectors
+from mien.matching.likelihood import log10_ratios, shares
+from mien.matching.metrics import Comparisons, People, Similarities, Vectors
 from mien.matching.subjects import Subjects
-from mien.matching.support import SUPPORT_RULE, SupportRule, smallest_fmr
+from mien.matching.support import SUPPORT_RULE, SupportRule, smallest_fmr, smallest_fnmr
 
 POINTS_PER_DECADE = 16
 GENUINE_STEPS = 64
@@ -164,7 +164,10 @@ def _points(
 ) -> list[CurvePoint]:
     fmr, fnmr = compared.rates(thresholds)
     ratios = log10_ratios(
-        _shares(fnmr), _shares(1 - fmr), subjects.people_with_genuine, subjects.people
+        shares(fnmr),
+        shares(1 - fmr),
+        smallest_fnmr(subjects.people_with_genuine),
+        smallest_fmr(subjects.people),
     )
     return [
         _point(*measured)
@@ -198,11 +201,6 @@ def _thresholds(comparisons: Comparisons, smallest: float) -> Similarities:
     at_impostors = [comparisons.threshold_at_fmr(target) for target in targets]
     at_genuines = np.quantile(comparisons.genuine, np.linspace(0, 1, GENUINE_STEPS))
     return np.unique(np.concatenate([[-1.0], at_impostors, at_genuines]).astype(np.float32))
-
-
-def _shares(below: Rates) -> list[float]:
-    """What lies from each threshold up to the next one, from the share below each [T]."""
-    return [float(share) for share in np.diff(below, append=1.0)]
 
 
 def _identity(model_fingerprint: str, curves: list[Curve]) -> str:

@@ -1,6 +1,8 @@
 """What each threshold does, for subjects of so many samples."""
 
 import math
+from bisect import bisect_left, bisect_right
+from operator import attrgetter
 from typing import Self
 
 import numpy as np
@@ -9,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mien.matching.support import smallest_fmr
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+_threshold = attrgetter("threshold")
 
 
 class CurvePoint(BaseModel):
@@ -76,9 +81,9 @@ class Curve(BaseModel):
 
     def at_threshold(self, threshold: float) -> CurvePoint:
         """The measured point at or next below a threshold: its FMR is never understated."""
-        thresholds = [point.threshold for point in self.points]
-        return self.points[max(0, int(np.searchsorted(thresholds, threshold, side="right")) - 1)]
+        return self.points[max(0, bisect_right(self.points, threshold, key=_threshold) - 1)]
 
     def fnmr_at(self, threshold: float) -> float:
         """The FNMR measured at or next above a threshold: it is never understated."""
-        return next((p.fnmr for p in self.points if p.threshold >= threshold), 1.0)
+        place = bisect_left(self.points, threshold, key=_threshold)
+        return self.points[place].fnmr if place < len(self.points) else 1.0

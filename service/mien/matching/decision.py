@@ -106,10 +106,13 @@ def _threshold(rate: float, curve: Curve, chances: int) -> float:
     if rate < strictest:
         fmr = one_of(rate, chances)
         more = identities_for(fmr) - curve.identities
+        told = f"{strictest:.2g}"
+        able = "supports no rate below 1" if told == "1" else f"supports {told} and above"
+        each = f", in {chances:,} comparisons, each at an FMR of {fmr:.2g}" if chances > 1 else ""
+        ask = "" if told == "1" else "ask for that, "
         raise UnsupportedOperatingPoint(
-            f"an error rate of {rate:.2g} is asked for, in {chances} comparisons, each at an FMR "
-            f"of {fmr:.2g}; the calibration of {curve.identities} people supports "
-            f"{strictest:.2g} and above, by the {SUPPORT_RULE}; ask for that, calibrate with "
+            f"an error rate of {rate:.2g} is asked for{each}; the calibration of "
+            f"{curve.identities} people {able}, by the {SUPPORT_RULE}; {ask}calibrate with "
             f"{more:,} more held-out identities, or give a raw threshold"
         )
     fmr = max(one_of(rate, chances), curve.smallest_supported_fmr)

@@ -31,20 +31,6 @@ class Enrolment:
         """[P], the probe's person is in the gallery."""
         return np.isin(self.probe_people, self.gallery_people)
 
-    def only(self, people: People) -> "Enrolment":
-        """These people alone in the gallery; searches for the others who were in it are left out.
-
-        Probes of people who never were in it stay.
-        """
-        kept = np.isin(self.gallery_people, people)
-        asked = ~self.mated | np.isin(self.probe_people, people)
-        return Enrolment(
-            self.gallery[kept],
-            self.gallery_people[kept],
-            self.probes[asked],
-            self.probe_people[asked],
-        )
-
 
 @dataclass(frozen=True)
 class Split:

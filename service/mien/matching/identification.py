@@ -77,13 +77,21 @@ class Searches:
         self._needs_mated()
         return [float((self.mated_ranks <= rank).mean()) for rank in range(1, ranks + 1)]
 
-    def fpir_interval(self, threshold: float, seed: int = 0) -> Interval:
+    def fpir_intervals(self, thresholds: Sequence[float], seed: int = 0) -> list[Interval]:
         """95 %, by resampling the people who were searched for; the gallery stays as it is."""
-        return _interval(self._found(threshold), self.nonmated_people, seed)
+        found = [self._found(threshold) for threshold in thresholds]
+        return _intervals(found, self.nonmated_people, seed)
 
-    def fnir_interval(self, threshold: float, rank: int = 1, seed: int = 0) -> Interval:
-        """95 %, by resampling the people who were searched for; the gallery stays as it is."""
-        return _interval(self._missed(threshold, rank), self.mated_people, seed)
+    def fnir_intervals(self, thresholds: Sequence[float], seed: int = 0) -> list[Interval]:
+        """The same of FNIR at rank 1."""
+        missed = [self._missed(threshold, 1) for threshold in thresholds]
+        return _intervals(missed, self.mated_people, seed)
+
+    def cmc_intervals(self, ranks: int = 20, seed: int = 0) -> list[Interval]:
+        """The same of each share of `cmc`."""
+        self._needs_mated()
+        found = [self.mated_ranks <= rank for rank in range(1, ranks + 1)]
+        return _intervals(found, self.mated_people, seed)
 
     def _found(self, threshold: float) -> npt.NDArray[np.bool_]:
         if not len(self.nonmated_best):
@@ -105,23 +113,61 @@ class Searches:
 
 def search(enrolment: Enrolment, rule: Rule) -> Searches:
     """Search each probe among the samples of the gallery, fused by `rule`; exactly, by blocks."""
-    people, mated = enrolment.probe_people, enrolment.mated
-    own, ranks, best = [], [], []
+    (found,) = search_among(enrolment, rule, [np.unique(enrolment.gallery_people)])
+    return found
+
+
+def search_among(enrolment: Enrolment, rule: Rule, galleries: Sequence[People]) -> list[Searches]:
+    """Searches of smaller galleries: of each, these of the enrolled people, and nobody else.
+
+    Probes of those of the enrolled who are not in a gallery are left out; probes of people who are
+    not enrolled at all stay. A probe is compared with all who are enrolled once, whatever the
+    number of galleries.
+    """
+    gathered = [_Gathered(enrolment, people) for people in galleries]
     for part, fused in _blocks(enrolment, rule):
-        at = np.flatnonzero(mated[part])
-        of_own = fused[at, _columns(enrolment)[part][at]]
-        own.append(of_own)
-        ranks.append((fused[at] >= of_own[:, None]).sum(1))
-        best.append(fused[~mated[part]].max(1))
-    return Searches(
-        subjects=len(np.unique(enrolment.gallery_people)),
-        samples=len(enrolment.gallery),
-        mated_people=people[mated],
-        mated_similarities=np.concatenate(own),
-        mated_ranks=np.concatenate(ranks),
-        nonmated_people=people[~mated],
-        nonmated_best=np.concatenate(best),
-    )
+        for one in gathered:
+            one.add(part, fused)
+    return [one.searches() for one in gathered]
+
+
+class _Gathered:
+    """What searches of one gallery found so far; `people` are those of the enrolled who are in it.
+
+    `mated` [P]: probes of somebody in it; `nonmated` [P]: of somebody who is not enrolled at all.
+    """
+
+    def __init__(self, enrolment: Enrolment, people: People) -> None:
+        known = np.unique(enrolment.gallery_people)
+        self._people = enrolment.probe_people
+        self._mated = np.isin(self._people, people)
+        self._nonmated = ~enrolment.mated
+        self._columns = np.flatnonzero(np.isin(known, people))
+        self._own_columns = np.searchsorted(known, self._people)
+        self._samples = int(np.isin(enrolment.gallery_people, people).sum())
+        self._own: list[Similarities] = []
+        self._ranks: list[Indices] = []
+        self._best: list[Similarities] = []
+
+    def add(self, part: slice, fused: Similarities) -> None:
+        """The similarities of a part of the probes with every subject who is enrolled."""
+        at = np.flatnonzero(self._mated[part])
+        own = fused[at, self._own_columns[part][at]]
+        self._own.append(own)
+        self._ranks.append((fused[np.ix_(at, self._columns)] >= own[:, None]).sum(1))
+        strangers = np.flatnonzero(self._nonmated[part])
+        self._best.append(fused[np.ix_(strangers, self._columns)].max(1))
+
+    def searches(self) -> Searches:
+        return Searches(
+            subjects=len(self._columns),
+            samples=self._samples,
+            mated_people=self._people[self._mated],
+            mated_similarities=np.concatenate(self._own),
+            mated_ranks=np.concatenate(self._ranks),
+            nonmated_people=self._people[self._nonmated],
+            nonmated_best=np.concatenate(self._best),
+        )
 
 
 @dataclass(frozen=True)
@@ -148,20 +194,25 @@ def by_gallery_size(
     enrolled = np.unique(enrolment.gallery_people)
     fmr = _nonmated_fmr(enrolment, rule, threshold)
     random = np.random.default_rng(seed)
-    points = []
-    for size in sizes:
-        if not 1 <= size <= len(enrolled):
-            raise DatasetInvalid(
-                f"a gallery of {size} people cannot be drawn from the {len(enrolled)} enrolled"
-            )
-        drawn = [
-            search(enrolment.only(random.choice(enrolled, size, replace=False)), rule)
-            for _ in range(DRAWS if size < len(enrolled) else 1)
-        ]
-        comparisons = [one.samples if rule == "max" else one.subjects for one in drawn]
-        predicted = float(np.mean([best_of(fmr, number) for number in comparisons]))
-        points.append(GallerySize(Searches.together(drawn), predicted))
-    return points
+    drawn = [_draw(enrolled, size, random) for size in sizes]
+    found = iter(search_among(enrolment, rule, [people for each in drawn for people in each]))
+    return [_size([next(found) for _ in each], rule, fmr) for each in drawn]
+
+
+def _draw(enrolled: People, size: int, random: np.random.Generator) -> list[People]:
+    """The people of each gallery of this size; everybody is drawn once."""
+    if not 1 <= size <= len(enrolled):
+        raise DatasetInvalid(
+            f"a gallery of {size} people cannot be drawn from the {len(enrolled)} enrolled"
+        )
+    draws = DRAWS if size < len(enrolled) else 1
+    return [random.choice(enrolled, size, replace=False) for _ in range(draws)]
+
+
+def _size(drawn: Sequence[Searches], rule: Rule, fmr: float) -> GallerySize:
+    comparisons = [one.samples if rule == "max" else one.subjects for one in drawn]
+    predicted = float(np.mean([best_of(fmr, number) for number in comparisons]))
+    return GallerySize(Searches.together(drawn), predicted)
 
 
 def _nonmated_fmr(enrolment: Enrolment, rule: Rule, threshold: float) -> float:
@@ -189,13 +240,14 @@ def _blocks(enrolment: Enrolment, rule: Rule) -> Iterator[tuple[slice, npt.NDArr
         yield part, fuse(similarities, enrolment.gallery_people, rule)
 
 
-def _columns(enrolment: Enrolment) -> Indices:
-    """[P]: the column of each mated probe's subject in fused similarities."""
-    return np.searchsorted(np.unique(enrolment.gallery_people), enrolment.probe_people)
-
-
-def _interval(failed: npt.NDArray[np.bool_], people: People, seed: int) -> Interval:
+def _intervals(
+    shares: Sequence[npt.NDArray[np.bool_]], people: People, seed: int
+) -> list[Interval]:
+    """Of the share of searches [P] that are true, of each of several; people are drawn once."""
     known, owners, counts = np.unique(people, return_inverse=True, return_counts=True)
     weights = draw(len(known), seed).astype(float)
-    failures = np.bincount(owners, weights=failed)
-    return interval(np.asarray(failures @ weights / (counts @ weights)), len(known))
+    searches = counts @ weights
+    return [
+        interval(np.asarray(np.bincount(owners, weights=true) @ weights / searches), len(known))
+        for true in shares
+    ]

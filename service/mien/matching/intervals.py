@@ -12,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import DatasetInvalid
-from mien.matching.metrics import Comparisons, People, Rates, Similarities, Vectors
+from mien.matching.metrics import (
+    Comparisons,
+    People,
+    Rates,
+    Similarities,
+    Vectors,
+    aucs,
+    eers,
+)
 from mien.matching.resampling import (
     CHUNK,
     Pairs,
@@ -24,8 +32,14 @@ from mien.matching.resampling import (
 from mien.matching.support import RULE_OF_THREE
 
 TAIL = 0.025
-EER_POINTS, EER_REACH = 64, 8
-"""The EER of a resample is sought at so many rates, from an eighth to eight times the measured."""
+EER_POINTS, EER_REACH = 32, 8
+"""The EER of a resample is sought at so many rates, from an eighth to eight times the measured, of
+genuine and of impostor comparisons. On eight made data sets of 15 to 200 people this moved an end
+of the interval by 1 % of its width on average, at most 3.7 %, from where 256 rates have it; another
+seed moved it by 3.6 %, at most 8.8 %."""
+AUC_POINTS = 16
+"""For the area the rest of the curve is drawn at so many evenly spaced rates of either kind. On six
+of these data sets this moved an end by at most 1.4 % of its width from where 64 rates have it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,16 @@ class RateIntervals:
     fnmr: Interval
 
 
+@dataclass(frozen=True)
+class CurveIntervals:
+    """Of a whole curve and of some of its points, all from the same resamples."""
+
+    eer: Interval
+    auc: Interval
+    rates: list[RateIntervals]
+    """In the order of the thresholds that were asked for."""
+
+
 def rate_intervals(
     vectors: Vectors, people: People, thresholds: Sequence[float], seed: int = 0
 ) -> list[RateIntervals]:
@@ -58,15 +82,6 @@ def rate_intervals(
     """
     at, places = np.unique(np.asarray(thresholds, np.float32), return_inverse=True)
     found = _intervals(at, resample_rates(vectors, people, at, seed))
-    return [found[place] for place in places]
-
-
-def pair_rate_intervals(
-    similarities: Similarities, pairs: Pairs, thresholds: Sequence[float], seed: int = 0
-) -> list[RateIntervals]:
-    """The same over M given comparisons [M], as in a list of pairs."""
-    at, places = np.unique(np.asarray(thresholds, np.float32), return_inverse=True)
-    found = _intervals(at, resample_pairs(similarities, pairs, at, seed))
     return [found[place] for place in places]
 
 
@@ -90,18 +105,74 @@ def accuracies(corrects: Sequence[npt.NDArray[np.bool_]], pairs: Pairs, seed: in
         return np.asarray(totals / compared)
 
 
-def eer_interval(
-    vectors: Vectors, people: People, comparisons: Comparisons, seed: int = 0
-) -> Interval:
-    """Of the equal error rate; `comparisons` are those of the N vectors (`cross_compare`)."""
-    resampled = resample_rates(vectors, people, around_eer(comparisons), seed)
-    return interval(eers(resampled.fmr, resampled.fnmr), resampled.genuine_people)
+def curve_intervals(
+    vectors: Vectors,
+    people: People,
+    comparisons: Comparisons,
+    thresholds: Sequence[float],
+    seed: int = 0,
+) -> CurveIntervals:
+    """Of EER, AUC and the rates at each threshold, from one pass over all comparisons.
+
+    `comparisons` are those of the N vectors [N, D] (`cross_compare`). Raises as `rate_intervals`.
+    """
+    drawn = drawn_at(comparisons)
+    at = _union(drawn, thresholds)
+    return _curve_intervals(at, resample_rates(vectors, people, at, seed), drawn, thresholds)
+
+
+def pair_curve_intervals(
+    similarities: Similarities,
+    pairs: Pairs,
+    comparisons: Comparisons,
+    thresholds: Sequence[float],
+    seed: int = 0,
+) -> CurveIntervals:
+    """The same over M given comparisons [M], as in a list of pairs."""
+    drawn = drawn_at(comparisons)
+    at = _union(drawn, thresholds)
+    return _curve_intervals(at, resample_pairs(similarities, pairs, at, seed), drawn, thresholds)
+
+
+def drawn_at(comparisons: Comparisons) -> Similarities:
+    """Where the curves of resamples are taken, float32, ascending; whatever else is asked for."""
+    return np.unique(np.concatenate([around_eer(comparisons), along(comparisons)]))
+
+
+def _union(drawn: Similarities, thresholds: Sequence[float]) -> Similarities:
+    return np.union1d(drawn, np.asarray(thresholds, np.float32))
+
+
+def _curve_intervals(
+    at: Similarities,
+    resampled: ResampledRates,
+    drawn: Similarities,
+    thresholds: Sequence[float],
+) -> CurveIntervals:
+    curves = resampled.at(np.searchsorted(at, drawn))
+    error = interval(1 - aucs(curves.fmr, curves.fnmr), curves.genuine_people)
+    asked = np.searchsorted(at, np.asarray(thresholds, np.float32))
+    return CurveIntervals(
+        eer=interval(eers(curves.fmr, curves.fnmr), curves.genuine_people),
+        auc=Interval(1 - error.high, 1 - error.low),
+        rates=_intervals(at[asked], resampled.at(asked)),
+    )
 
 
 def around_eer(comparisons: Comparisons) -> Similarities:
-    """Thresholds [about 130], float32, ascending, at FMRs and FNMRs around the EER."""
+    """Thresholds [about 40], float32, ascending, at FMRs and FNMRs around the EER."""
     middle = max(comparisons.eer(), 1 / len(comparisons.genuine), 1 / len(comparisons.impostor))
     rates = np.clip(np.geomspace(middle / EER_REACH, middle * EER_REACH, EER_POINTS), 0, 1)
+    return _at_rates(comparisons, rates)
+
+
+def along(comparisons: Comparisons) -> Similarities:
+    """Thresholds [about 32], float32, ascending, at FMRs and FNMRs from 0 to 1."""
+    return _at_rates(comparisons, np.linspace(0, 1, AUC_POINTS))
+
+
+def _at_rates(comparisons: Comparisons, rates: Rates) -> Similarities:
+    """Where either rate is about each of `rates` [R]; float32 [up to 2R], ascending."""
     at_genuines = quantiles(comparisons.genuine, rates)
     at_impostors = quantiles(comparisons.impostor, 1 - rates)
     return np.unique(np.concatenate([at_genuines, at_impostors]).astype(np.float32))
@@ -117,18 +188,6 @@ def quantiles(ascending: Similarities, shares: Rates) -> Rates:
     high = np.minimum(low + 1, len(ascending) - 1)
     below, above = ascending[low].astype(float), ascending[high].astype(float)
     return np.asarray(below + (above - below) * (places - low))
-
-
-def eers(fmr: Rates, fnmr: Rates) -> Rates:
-    """Where the curves [curves, T] cross, T in order of threshold; from (1, 0) to (0, 1)."""
-    fmr, fnmr = (
-        np.pad(r, ((0, 0), (1, 1)), constant_values=e) for r, e in ((fmr, (1, 0)), (fnmr, (0, 1)))
-    )
-    rows = np.arange(len(fmr))
-    after = np.argmax(fnmr >= fmr, axis=1)
-    gap, gap_after = (fmr - fnmr)[rows, after - 1], (fnmr - fmr)[rows, after]
-    share = gap / (gap + gap_after)
-    return np.asarray(fmr[rows, after - 1] + share * (fmr[rows, after] - fmr[rows, after - 1]))
 
 
 def interval(resampled: Rates, independent: int) -> Interval:

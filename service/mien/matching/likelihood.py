@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterable
 
-from mien.matching.support import smallest_fmr, smallest_fnmr
+import numpy as np
+
+from mien.matching.metrics import Rates
 
 
 def log10_ratios(
-    genuine: Iterable[float], impostor: Iterable[float], genuine_people: int, people: int
+    genuine: Iterable[float], impostor: Iterable[float], smallest_fnmr: float, smallest_fmr: float
 ) -> list[float]:
     """Decimal log-likelihood ratios of bins of similarity, from low to high: they never fall.
 
@@ -15,18 +17,21 @@ def log10_ratios(
     Adjacent bins whose ratio would fall are pooled (pool adjacent violators), which is the isotonic
     regression of the posterior, less the prior (Brümmer and du Preez 2006).
 
-    Bounded by what so many people can show: a share of impostor comparisons that is smaller than
-    the rule of three supports for `people` counts as that, and so does a share of genuine ones for
-    the `genuine_people` who were compared with themselves. So no ratio is above C(people, 2) / 3 or
-    below 3 / genuine_people, and none is infinite.
+    Bounded by what the people can show (`mien.matching.support`): a share of genuine comparisons
+    below `smallest_fnmr` counts as that, and so does one of impostor comparisons below
+    `smallest_fmr`. So no ratio is above 1 / smallest_fmr or below smallest_fnmr, and none infinite.
     """
-    lowest = math.log10(smallest_fnmr(genuine_people))
-    highest = -math.log10(smallest_fmr(people))
+    lowest, highest = math.log10(smallest_fnmr), -math.log10(smallest_fmr)
     return [
         min(max(_log10(g) - _log10(i), lowest), highest) if g or i else 0.0
         for g, i, bins in _pooled(genuine, impostor)
         for _ in range(bins)
     ]
+
+
+def shares(below: Rates) -> list[float]:
+    """What lies from each threshold up to the next one, from the share below each [T]."""
+    return [float(share) for share in np.diff(below, append=1.0)]
 
 
 def _pooled(genuine: Iterable[float], impostor: Iterable[float]) -> list[tuple[float, float, int]]:

@@ -104,10 +104,9 @@ class Comparisons:
         values = (self.genuine, self.impostor)
         after = [bisect_left(v, True, key=lambda t: self.fnmr(t) >= self.fmr(t)) for v in values]
         last = max(v[i - 1] for v, i in zip(values, after, strict=True) if i > 0)
-        (fmr, fmr_after), (fnmr, fnmr_after) = self.rates(
-            np.array([last, np.nextafter(last, np.float32(np.inf))], np.float32)
-        )
-        return crossing(fmr, fnmr, fmr_after, fnmr_after)
+        around = np.array([last, np.nextafter(last, np.float32(np.inf))], np.float32)
+        fmr, fnmr = self.rates(around)
+        return float(eers(fmr[None], fnmr[None])[0])
 
     def auc(self) -> float:
         """Area under the ROC curve: how often a genuine similarity exceeds an impostor one.
@@ -147,11 +146,37 @@ class Comparisons:
             )
 
 
-def crossing(fmr: float, fnmr: float, fmr_after: float, fnmr_after: float) -> float:
-    """The rate at which the two lines meet that run from one point of a DET curve to the next."""
-    gap, gap_after = fmr - fnmr, fnmr_after - fmr_after
-    share = gap / (gap + gap_after) if gap + gap_after > 0 else 0.0
-    return float(fmr + share * (fmr_after - fmr))
+def eers(fmr: Rates, fnmr: Rates) -> Rates:
+    """Where the curves [curves, T] cross, T in order of threshold; from (1, 0) to (0, 1).
+
+    Linearly between the two nearest points. NaN of a curve that has no rates.
+    """
+    fmr, fnmr = _whole(fmr, fnmr)
+    rows = np.arange(len(fmr))
+    after = np.argmax(fnmr >= fmr, axis=1)
+    gap, gap_after = (fmr - fnmr)[rows, after - 1], (fnmr - fmr)[rows, after]
+    share = gap / (gap + gap_after)
+    return np.asarray(fmr[rows, after - 1] + share * (fmr[rows, after] - fmr[rows, after - 1]))
+
+
+def aucs(fmr: Rates, fnmr: Rates) -> Rates:
+    """Area under the ROC curve of each of [curves, T], T in order of threshold.
+
+    Linearly between the points, from (1, 0) to (0, 1): equal similarities count half. NaN of a
+    curve that has no rates.
+    """
+    fmr, fnmr = _whole(fmr, fnmr)
+    strips = (fmr[:, :-1] - fmr[:, 1:]) * (fnmr[:, :-1] + fnmr[:, 1:]) / 2
+    return np.asarray(1 - np.minimum(strips.sum(1), 1))
+
+
+def _whole(fmr: Rates, fnmr: Rates) -> tuple[Rates, Rates]:
+    """Curves [curves, T] with both their ends [curves, T+2]."""
+    ends = ((0, 0), (1, 1))
+    return (
+        np.pad(fmr, ends, constant_values=(1, 0)),
+        np.pad(fnmr, ends, constant_values=(0, 1)),
+    )
 
 
 def cross_compare(vectors: Vectors, people: People) -> Comparisons:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import DatasetInvalid
-from mien.matching.intervals import TAIL, Interval, accuracies, eers
-from mien.matching.metrics import Rates, Similarities, refuse_nan
+from mien.matching.intervals import TAIL, Interval, accuracies
+from mien.matching.metrics import Rates, Similarities, eers, refuse_nan
 from mien.matching.resampling import Draws, Pairs, draw
 
 CHUNK_VALUES = 1 << 21

@@ -7,7 +7,7 @@ subsets bootstrap", CVIU 93 (2004).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
 from typing import TypeAlias
 
@@ -20,13 +20,14 @@ from mien.matching.metrics import People, Rates, Similarities, Vectors, refuse_n
 RESAMPLES = 1000
 CHUNK = 4096
 """Comparisons that are weighted together; 16 MiB at 1,000 resamples."""
-DENSE = 256
-"""Looking a comparison up takes as long as so many cells of a matrix of pairs of people."""
+CELLS = 1 << 22
+"""Counts, by bin and pair of people, that are weighted together; 16 MiB."""
 
 Draws: TypeAlias = npt.NDArray[np.float32]
 """float32 [people, resamples]: how often each was drawn."""
-Bins: TypeAlias = npt.NDArray[np.uint16]
-"""Of each similarity: how many of the thresholds, in ascending order, it is at or above."""
+Counts: TypeAlias = npt.NDArray[np.float32]
+"""float32 [P, bins, people]: comparisons of each of P people with each of all, by bin. The bin of a
+similarity is how many of the thresholds, in ascending order, it is at or above."""
 Indices: TypeAlias = npt.NDArray[np.int64]
 Totals: TypeAlias = npt.NDArray[np.float64]
 """float64 [resamples, ...]: weighted sums."""
@@ -83,6 +84,10 @@ class ResampledRates:
     genuine_people: int
     """People who were compared with themselves."""
 
+    def at(self, places: Indices) -> "ResampledRates":
+        """Some of the thresholds."""
+        return replace(self, fmr=self.fmr[:, places], fnmr=self.fnmr[:, places])
+
 
 def draw(people: int, seed: int, resamples: int = RESAMPLES) -> Draws:
     """How often each of so many people is drawn, in so many resamples of as many people."""
@@ -101,70 +106,72 @@ def resample_rates(
     order = np.argsort(people, kind="stable")
     owners, sizes = np.unique(people[order], return_inverse=True, return_counts=True)[1:]
     draws, bins = draw(len(sizes), seed), len(thresholds) + 1
-    genuine = np.zeros((len(sizes), bins))
-    impostor = np.zeros((draws.shape[1], bins))
+    genuine = np.zeros((bins, len(sizes)))
+    impostor = np.zeros((bins, draws.shape[1]))
     for start, block in triangle(vectors[order]):
         refuse_nan(block)
-        bin_of = np.searchsorted(thresholds, block, side="right").astype(np.uint16)
-        _take_genuine(bin_of, owners[start:], genuine)
-        for at, pairs in _pairs_by_bin(bin_of, owners[start:], bins):
-            impostor[:, at] += impostor_weight(pairs, draws)
-    impostor[:, 0] = _compared(draws, sizes) - impostor.sum(1)
+        for first, counts in _counted(block, owners[start:], thresholds, len(sizes)):
+            genuine[:, first : first + len(counts)] += _own(counts)
+            impostor += impostor_weight(counts, draws[first:])
     return ResampledRates(
-        fmr=matching_share(impostor),
-        fnmr=1 - matching_share(draws.T.astype(float) @ genuine),
+        fmr=matching_share(impostor.T),
+        fnmr=1 - matching_share((genuine @ draws.astype(float)).T),
         impostor_pairs=comb(len(sizes), 2),
         genuine_people=int((sizes > 1).sum()),
     )
 
 
-def _take_genuine(bin_of: Bins, owners: Indices, genuine: Totals) -> None:
-    """Count genuine comparisons of a block into [people, bins]; leave 0 for all but impostor ones.
+def _counted(
+    block: Similarities, owners: Indices, thresholds: Similarities, people: int
+) -> Iterator[tuple[int, Counts]]:
+    """Comparisons of a block of `triangle` by bin: the first of some people, and their counts.
 
-    The block's first row is its first column; `owners` of its columns ascend.
+    The block's first row is its first column; `owners` of its columns ascend, and are below
+    `people`. So many people at a time as have CELLS of counts together.
     """
-    ends = np.searchsorted(owners, owners[: len(bin_of)], side="right")
-    for row, end in enumerate(ends.tolist()):
-        genuine[owners[row]] += np.bincount(bin_of[row, row + 1 : end], minlength=genuine.shape[1])
-        bin_of[row, :end] = 0
+    rows = owners[: len(block)]
+    first = int(rows[0])
+    while first <= rows[-1]:
+        shape = len(thresholds) + 1, people - first
+        last = min(first + max(1, CELLS // (shape[0] * shape[1])), int(rows[-1]) + 1)
+        counts = np.empty((last - first, *shape), np.float32)
+        for at, person in enumerate(range(first, last)):
+            start, end = np.searchsorted(rows, [person, person + 1]).tolist()
+            others = owners[start:] - first
+            counts[at] = _table(block[start:end, start:], others, thresholds, shape)
+        yield first, counts
+        first = last
 
 
-def _pairs_by_bin(bin_of: Bins, owners: Indices, bins: int) -> Iterator[tuple[int, Pairs]]:
-    """Who was compared with whom in each bin of a block but the lowest, often the largest."""
-    places = np.flatnonzero(bin_of)
-    filled = bin_of.ravel()[places]
-    rows, columns = np.divmod(places[np.argsort(filled, kind="stable")], bin_of.shape[1])
-    pairs = Pairs(owners[rows], owners[columns])
-    ends = np.cumsum(np.bincount(filled, minlength=bins))
-    for at in range(1, bins):
-        if ends[at] > ends[at - 1]:
-            yield at, pairs.of(slice(ends[at - 1], ends[at]))
+def _table(
+    similarities: Similarities, owners: Indices, thresholds: Similarities, shape: tuple[int, int]
+) -> Indices:
+    """How many comparisons of one person's pictures there are, by bin and by the other's owner.
 
-
-def impostor_weight(pairs: Pairs, draws: Draws) -> Totals:
-    """[resamples]: how often impostor comparisons count, summed over them.
-
-    Where many of the possible pairs of people occur, one matrix product of their counts with the
-    draws is faster than to look up every comparison.
+    The first row is the first column; each comparison is counted once, and none with itself.
     """
-    rows, columns = _span(pairs.first), _span(pairs.second)
-    shape = rows.stop - rows.start, columns.stop - columns.start
-    if len(pairs.first) * DENSE < shape[0] * shape[1]:
-        return _looked_up(pairs, draws)
-    cells = (pairs.first - rows.start) * shape[1] + pairs.second - columns.start
-    counts = np.bincount(cells, minlength=shape[0] * shape[1]).astype(np.float32)
-    by_row = counts.reshape(shape) @ draws[columns]
-    return np.asarray((by_row * draws[rows]).sum(0, dtype=np.float64))
+    cells = np.searchsorted(thresholds, similarities, side="right") * shape[1] + owners
+    table = np.bincount(cells.ravel(), minlength=shape[0] * shape[1])
+    table -= np.bincount(cells[np.tril_indices_from(cells)], minlength=len(table))
+    return table.reshape(shape)
 
 
-def _span(people: Indices) -> slice:
-    return slice(int(people.min()), int(people.max()) + 1)
+def _own(counts: Counts) -> Totals:
+    """[bins, P]: take the genuine comparisons out of the counts of P people."""
+    people = np.arange(len(counts))
+    genuine = counts[people, :, people].T.astype(float)
+    counts[people, :, people] = 0
+    return genuine
 
 
-def _compared(draws: Draws, sizes: Indices) -> Totals:
-    """[resamples]: the weight of all impostor comparisons of people with so many pictures."""
-    pictures = draws.T.astype(float) * sizes
-    return np.asarray((pictures.sum(1) ** 2 - (pictures**2).sum(1)) / 2)
+def impostor_weight(counts: Counts, draws: Draws) -> Totals:
+    """[bins, resamples]: how often impostor comparisons count, summed over them.
+
+    Counts of the first P people of the draws with everybody there.
+    """
+    others = counts.reshape(-1, counts.shape[2]) @ draws
+    weighted = others.reshape(*counts.shape[:2], -1) * draws[: len(counts), None]
+    return np.asarray(weighted.sum(0, dtype=np.float64))
 
 
 def resample_pairs(
@@ -197,13 +204,6 @@ def _by_bin(pairs: Pairs, bin_of: Indices, draws: Draws, bins: int) -> Totals:
         part = np.arange(start, min(start + CHUNK, len(bin_of)))
         sums += pairs.of(part).weights(draws).T @ np.eye(bins, dtype=np.float32)[bin_of[part]]
     return sums
-
-
-def _looked_up(pairs: Pairs, draws: Draws) -> Totals:
-    total = np.zeros(draws.shape[1])
-    for start in range(0, len(pairs.first), CHUNK):
-        total += pairs.of(slice(start, start + CHUNK)).weights(draws).sum(0, dtype=np.float64)
-    return total
 
 
 def matching_share(totals: Totals) -> Rates:

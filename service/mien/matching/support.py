@@ -16,6 +16,8 @@ RULE_OF_THREE = 3.0
 SupportRule: TypeAlias = Literal["rule of three on pairs of people, 3 / (n (n - 1) / 2)"]
 SUPPORT_RULE: SupportRule = "rule of three on pairs of people, 3 / (n (n - 1) / 2)"
 """An impostor comparison's independent unit is a pair of people, not a pair of pictures."""
+FIRST_TARGETS = ((0.1, "1 in 10"), (0.01, "1 in 100"))
+"""What those who have too few people to support anything are told of."""
 ROUNDING = Fraction(1, 10**12)
 """By how much a rate may be off from the arithmetic of floats."""
 
@@ -37,6 +39,17 @@ def smallest_fmr_of(people_pairs: int) -> float:
 def people_pairs_for(fmr: float) -> int:
     """The fewest pairs of people that support an FMR in (0, 1): 3 / FMR, rounded up."""
     return math.ceil(Fraction(RULE_OF_THREE) / Fraction(fmr) * (1 - ROUNDING))
+
+
+def supported(identities: int) -> str:
+    """The FMRs that so many people support, in words: the object of "they support"."""
+    smallest = smallest_fmr(identities)
+    if smallest < 1:
+        return f"an FMR of {smallest:.2g} and above"
+    needed = ", ".join(
+        f"{identities_for(fmr) - identities} more for {name}" for fmr, name in FIRST_TARGETS
+    )
+    return f"no FMR below 1 (it takes {needed})"
 
 
 def smallest_fnmr(identities: int) -> float:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mien.matching import support
 from mien.matching.calibration import Calibration
 from mien.matching.curve import Curve, CurvePoint
 from mien.matching.support import SUPPORT_RULE
+from mien.model.cost import Cost
 
 RATES = (0.1, 0.01, 0.001, 0.0001, 0.00001, 0.000001)
 """False match rates that a card and `mien bundle inspect` tell of, where the data supports them."""
@@ -21,18 +23,6 @@ LIMITS = (
 )
 
 UNSEEN = "people whom the network never learned from"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What another precision costs, on the same held-out people.
-
-    A rate of None is the equal error rate; else the rate is an FMR and the values are the FNMR.
-    """
-
-    rate: float | None
-    float32: float
-    int8: float
 
 
 @dataclass(frozen=True)
@@ -72,8 +62,8 @@ class Card:
         decides = "largest" if self.calibration.fusion == "max" else "mean"
         return [
             f"{self.calibration.identities} {self.measured_on}. They make "
-            f"{self.calibration.pictures.identity_pairs:,} pairs of people; they support an FMR "
-            f"of {self.calibration.smallest_supported_fmr:.2g} and above, by the {SUPPORT_RULE}. "
+            f"{self.calibration.pictures.identity_pairs:,} pairs of people; they support "
+            f"{support.supported(self.calibration.identities)}, by the {SUPPORT_RULE}. "
             "Intervals are of 95 %, from resampling people. Of several samples of a subject the "
             f"{decides} similarity decides.",
             *(part for curve in self.calibration.curves for part in _table(curve)),

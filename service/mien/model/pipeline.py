@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mien import deadline
+from mien import deadline, stages
 from mien.errors import FaceRefused, InvalidArgument
 from mien.matching.metrics import Vectors
 from mien.model.bundle import Bundle
@@ -141,12 +141,12 @@ class Pipeline:
         self, picture: bytes, multi_face: MultiFace | None, told: Detector | None = None
     ) -> Cuts:
         deadline.check("decode the picture")
-        return self._cropper.cut(picture, multi_face or self._multi_face, told)
+        with stages.timed("decode"):
+            return self._cropper.cut(picture, multi_face or self._multi_face, told)
 
     def _embedded(self, pictures: Sequence[Cuts]) -> list[Faces]:
         crops = [cut.crop for cuts in pictures for cut in cuts.taken]
-        deadline.check("embed")
-        vectors = iter(self._engine.embed(np.stack(crops)) if crops else ())
+        vectors = iter(self._embed(np.stack(crops)) if crops else ())
         return [
             Faces(
                 tuple(
@@ -157,3 +157,8 @@ class Pipeline:
             )
             for cuts in pictures
         ]
+
+    def _embed(self, crops: npt.NDArray[np.uint8]) -> Vectors:
+        deadline.check("embed")
+        with stages.timed("embed"):
+            return self._engine.embed(crops)

@@ -1,11 +1,13 @@
 """Making a bundle: a network that keeps the contract, sealed, and later calibrated."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien.files import replaced, staged
 from mien.matching.calibration import Calibration
 from mien.model.bundle import Bundle, check_calibration, load
+from mien.model.cost import Cost, noted
 from mien.model.embedder import Embedder
 from mien.model.golden import golden_crops
 from mien.model.manifest import (
@@ -78,17 +80,24 @@ def seal(draft: Draft, folder: Path) -> Bundle:
     return load(folder)
 
 
-def calibrate(bundle: Bundle, calibration: Calibration, card: str) -> Bundle:
-    """Give a bundle its calibration and a model card that tells of it.
+def calibrate(
+    bundle: Bundle, calibration: Calibration, card: str, costs: Sequence[Cost] = ()
+) -> Bundle:
+    """Give a bundle its calibration, a model card that tells of it, and what int8 was measured to
+    cost.
 
     Raises BundleInvalid if the calibration was measured with another model.
     """
     check_calibration(bundle.manifest, calibration, bundle.folder)
     contents = {CALIBRATION: calibration.model_dump_json(indent=2).encode(), CARD: card.encode()}
     files = bundle.manifest.files | {name: digest(data) for name, data in contents.items()}
+    provenance = bundle.manifest.provenance | noted(costs)
     for name, content in contents.items():
         _write(bundle.folder / name, content)
-    _write(bundle.folder / MANIFEST, bundle.manifest.changed(files=files).to_bytes())
+    _write(
+        bundle.folder / MANIFEST,
+        bundle.manifest.changed(files=files, provenance=provenance).to_bytes(),
+    )
     return load(bundle.folder)
 
 

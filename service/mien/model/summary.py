@@ -1,11 +1,13 @@
 """What is in a bundle, as plain values: `mien bundle inspect --json`."""
 
+from dataclasses import asdict
 from typing import Any
 
 from mien.matching.calibration import Calibration
 from mien.matching.curve import Curve
 from mien.model.bundle import Bundle
 from mien.model.card import operating_points
+from mien.model.cost import costs_of
 from mien.model.manifest import MANIFEST
 
 
@@ -25,6 +27,7 @@ def summary(bundle: Bundle) -> dict[str, Any]:
         "dim": manifest.input.dim,
         "bytes": {name: (bundle.folder / name).stat().st_size for name in files},
         "calibration": _calibration(bundle.calibration) if bundle.calibration else None,
+        "int8_cost": [asdict(cost) for cost in costs_of(manifest)] or None,
         "provenance": manifest.provenance,
     }
 

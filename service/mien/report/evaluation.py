@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.evaluation.contract import Report
+from mien.evaluation.contract import EvaluatedBundle, Report
 from mien.evaluation.summary import points, rate, span, target
 from mien.files import staged
 from mien.matching.metrics import Rates
@@ -30,12 +30,14 @@ def figures(report: Report) -> dict[str, str]:
         ),
         "det": charts.det_curves(_curves(report)),
     }
+    if report.likelihood is not None:
+        drawn["likelihood"] = rates.likelihood(report.likelihood)
     if report.identification is not None:
         search = report.identification
         drawn["searches"] = rates.searches(search.by_threshold, _threshold(report))
         drawn["cmc"] = rates.cmc(search.cmc, search.cmc_interval95)
         if search.by_gallery_size:
-            drawn["gallery_sizes"] = rates.gallery_sizes(search.by_gallery_size)
+            drawn["gallery_sizes"] = rates.gallery_sizes(search.by_gallery_size, search.fusion)
     if report.groups is not None:
         drawn["groups"] = rates.groups(report.groups.groups)
     return drawn
@@ -53,6 +55,8 @@ def page(report: Report, drawn: Mapping[str, str]) -> str:
         target=target,
         points=points,
         names=_names(report),
+        in_int8=_in_int8(report),
+        against_origin=_against_origin(report),
         shown_failures=SHOWN_FAILURES,
     )
 
@@ -83,6 +87,23 @@ def _curves(report: Report) -> dict[str, tuple[Rates, Rates]]:
         f"{name} (EER {one.eer:.1%})": (np.array(one.det.fmr), np.array(one.det.fnmr))
         for name, one in zip(_names(report), found, strict=True)
     }
+
+
+def _in_int8(report: Report) -> list[tuple[str, EvaluatedBundle]]:
+    """The bundles that compute in int8, by the names that tell them apart."""
+    bundles = [report.bundle, *([report.against.bundle] if report.against else [])]
+    pairs = zip(_names(report), bundles, strict=True)
+    return [(name, bundle) for name, bundle in pairs if bundle.precision == "int8"]
+
+
+def _against_origin(report: Report) -> bool:
+    """One of the two bundles is the float32 one that the other was quantised from."""
+    if report.against is None:
+        return False
+    one, other = report.bundle, report.against.bundle
+    return one.float32_fingerprint == other.fingerprint or (
+        other.float32_fingerprint == one.fingerprint
+    )
 
 
 def _names(report: Report) -> list[str]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from mien.evaluation.contract import GallerySize, Group, Interval, SearchPoint
+from mien.evaluation.contract import GallerySize, Group, Interval, Likelihood, SearchPoint
+from mien.matching.fusion import Rule
 from mien.report.charts import BLACK, BLUE, GREY, ORANGE, figure_of, panels_of, plain, svg_of
 
 GROUP_LIMIT = 40
@@ -43,21 +44,41 @@ def searches(points: Sequence[SearchPoint], threshold: float | None) -> str:
     return svg_of(figure)
 
 
-def gallery_sizes(sizes: Sequence[GallerySize]) -> str:
-    """FPIR against the number of enrolled pictures, next to what the formula expects."""
+def likelihood(found: Likelihood) -> str:
+    """Log-likelihood ratios against similarity: of the calibration, and as measured."""
+    figure, axes = figure_of(6.4, 3.6)
+    edges = [*found.thresholds, 1.0]
+    curves = (
+        (found.here, ORANGE, "-", "measured here"),
+        (found.by_calibration, GREY, "--", "by the calibration"),
+    )
+    for ratios, colour, dashes, label in curves:
+        steps = [*ratios, ratios[-1]]
+        axes.step(edges, steps, dashes, where="post", color=colour, linewidth=2, label=label)
+    axes.axhline(0, color="#CCCCCC", linewidth=1, zorder=0)
+    axes.set(xlabel="similarity (cosine)", ylabel="log10 likelihood ratio")
+    axes.grid(which="major", color="#EEEEEE")
+    _legend_above(axes)
+    return svg_of(figure)
+
+
+def gallery_sizes(sizes: Sequence[GallerySize], fusion: Rule) -> str:
+    """FPIR against N, next to what the formula expects: enrolled pictures, or people by "mean"."""
     figure, axes = figure_of(6.4, 4.0)
-    counts = [size.samples for size in sizes]
+    by_people = fusion == "mean"
+    counts = [size.people if by_people else size.samples for size in sizes]
     fpir = [size.fpir for size in sizes]
     _banded(axes, counts, _Line(fpir, [size.fpir_interval95 for size in sizes], ORANGE, "measured"))
     axes.plot(counts, fpir, "o", color=ORANGE, markersize=5)
     predicted = [size.predicted_fpir for size in sizes]
     axes.plot(counts, predicted, ":", color=BLACK, linewidth=1.8, label=f"{FORMULA}, FMR as here")
-    expected = [(size.samples, size.expected_fpir) for size in sizes]
+    expected = zip(counts, [size.expected_fpir for size in sizes], strict=True)
     known = [(count, rate) for count, rate in expected if rate is not None]
     if known:
         label = "expected by the calibration"
         axes.plot(*zip(*known, strict=True), "--", color=GREY, linewidth=1.8, label=label)
-    axes.set(xlabel="enrolled pictures N", ylabel="false positive identification rate")
+    name = f"enrolled {'people' if by_people else 'pictures'} N"
+    axes.set(xlabel=name, ylabel="false positive identification rate")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(_percent)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -14,28 +14,36 @@ from mien.model.embedder import Embedder
 LARGEST = 32
 WORTH = 0.03
 """A larger batch has to save this share of a crop's time: its callers wait for all of it."""
-ROUNDS = 3
+PATIENCE = 2
+"""Sizes in a row that save nothing, after which no larger one is tried."""
+ROUNDS, CROPS = 3, 12
+"""Each size is tried so often at least, and with so many crops: one run of one crop is over in
+milliseconds, and on a busy machine a few of them say nothing."""
 
 
 def measure(embedder: Embedder) -> int:
-    """The best power of two, at most LARGEST, for a network that runs on the thread that calls.
+    """The smallest power of two, at most LARGEST, than which none is faster by WORTH.
 
-    It is the processor's time that counts, so that a busy machine leads to the same size.
+    For a network that runs on the thread that calls. It is the processor's time that counts, so
+    that a busy machine leads to the same size.
     """
     crops = _noise(embedder)
-    best, least = 1, _seconds(embedder, crops[:1])
-    while best < LARGEST:
-        seconds = _seconds(embedder, crops[: 2 * best])
-        if seconds > (1 - WORTH) * least:
-            break
-        best, least = 2 * best, seconds
-    return best
+    took: dict[int, float] = {}
+    size = best = 1
+    while size <= LARGEST and size < best << (PATIENCE + 1):
+        took[size] = _seconds(embedder, crops[:size])
+        if took[size] < (1 - WORTH) * took[best]:
+            best = size
+        size *= 2
+    least = min(took.values())
+    return next(each for each in took if (1 - WORTH) * took[each] <= least)
 
 
 def _seconds(embedder: Embedder, crops: npt.NDArray[np.uint8]) -> float:
-    """For a crop of the batch, the least of ROUNDS; the first run of a size is not counted."""
+    """For a crop of the batch, the least of many; the first run of a size is not counted."""
     embedder.embed(crops)
-    return min(_once(embedder, crops) for _ in range(ROUNDS)) / len(crops)
+    rounds = max(ROUNDS, CROPS // len(crops))
+    return min(_once(embedder, crops) for _ in range(rounds)) / len(crops)
 
 
 def _once(embedder: Embedder, crops: npt.NDArray[np.uint8]) -> float:

@@ -71,7 +71,10 @@ class _Job:
         self._missing = len(crops)
         self._error: Exception | None = None
         self._lock = threading.Lock()
-        self._done = threading.Event()
+        self._is_done = False
+        self._gate = threading.Lock()
+        """Open when it is done. A lock and no Event, which is one with a Condition around it."""
+        self._gate.acquire()
 
     @property
     def left(self) -> int:
@@ -89,20 +92,26 @@ class _Job:
             self._parts[start] = vectors
             self._missing -= len(vectors)
             if not self._missing:
-                self._done.set()
+                self._open()
 
     def fail(self, error: Exception) -> None:
-        self._error = self._error or error
-        self._done.set()
+        with self._lock:
+            self._error = self._error or error
+            self._open()
 
     def result(self) -> Vectors:
         """All vectors, once they are there. Raises what went wrong."""
-        if not self._done.wait(self._caller.remaining()):
+        if not self._gate.acquire(timeout=self._caller.remaining()):
             self.fail(DeadlineExceeded(_TOO_LATE))
         if self._error:
             raise self._error
         parts = [self._parts[start] for start in sorted(self._parts)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _open(self) -> None:
+        if not self._is_done:
+            self._is_done = True
+            self._gate.release()
 
 
 @dataclass(frozen=True)
@@ -205,9 +214,11 @@ class Batcher:
             if self._closed:
                 raise ServerUnavailable("the server is stopping; ask another one")
             self._check_room(job.left)
+            is_first = not self._waiting
             self._queue.append(job)
             self._waiting += job.left
-            self._changed.notify()
+            if is_first or not self._pause() > 0:
+                self._changed.notify()  # else a lane that waits for more knows until when
 
     def _check_room(self, crops: int) -> None:
         if self._waiting and self._waiting + crops > self._limits.queue:

@@ -4,7 +4,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -12,10 +11,12 @@ import grpc
 from mien import deadline
 from mien.deadline import Deadline
 from mien.errors import QueueFull
+from mien.server.interceptors import Behaviour, kind_of
 
 RETRY_SECONDS = 0.5
 """For who finds the house full; calls end at any moment."""
 _OURS = "/mien.v1."
+_END = object()
 
 
 def deadline_of(context: grpc.ServicerContext) -> Deadline:
@@ -28,7 +29,9 @@ def deadline_of(context: grpc.ServicerContext) -> Deadline:
 class CallInterceptor(grpc.ServerInterceptor):
     """Gives the work for a call its deadline, and takes no more calls at once than `most`.
 
-    Health and reflection are always answered. Stands after what turns errors into statuses.
+    Of streams there are few anyway (`mien.server.streams`); each step of one, from an answer to the
+    next, has the deadline of the whole. Health and reflection are always answered. Stands after
+    what turns errors into statuses.
     """
 
     def __init__(self, most: int) -> None:
@@ -42,22 +45,28 @@ class CallInterceptor(grpc.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
         handler = continuation(handler_call_details)
-        ours = handler_call_details.method.startswith(_OURS)
-        if handler is None or handler.unary_unary is None or not ours:
+        if handler is None or not handler_call_details.method.startswith(_OURS):
             return handler
-        behaviour = handler.unary_unary
-
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            with self._place(), deadline.kept(deadline_of(context)):
-                deadline.check("begin")
-                return behaviour(request, context)
-
-        return grpc.unary_unary_rpc_method_handler(
-            answer, handler.request_deserializer, handler.response_serializer
+        kind, make = kind_of(handler)
+        limited = (_stream if handler.response_streaming else self._single)(getattr(handler, kind))
+        made: grpc.RpcMethodHandler[Any, Any] = make(
+            limited, handler.request_deserializer, handler.response_serializer
         )
+        return made
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
+    def _single(self, behaviour: Behaviour) -> Behaviour:
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            self._enter()
+            try:
+                with deadline.kept(deadline_of(context)):
+                    deadline.check("begin")
+                    return behaviour(request, context)
+            finally:
+                self._leave()
+
+        return answer
+
+    def _enter(self) -> None:
         with self._lock:
             if self._now >= self._most:
                 raise QueueFull(
@@ -66,8 +75,26 @@ class CallInterceptor(grpc.ServerInterceptor):
                     RETRY_SECONDS,
                 )
             self._now += 1
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._now -= 1
+
+
+def _stream(behaviour: Behaviour) -> Behaviour:
+    """Between two answers the thread is gRPC's, and no deadline is left behind in it."""
+
+    def answers(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        waiting, steps = deadline_of(context), iter(behaviour(request, context))
         try:
-            yield
+            while True:
+                with deadline.kept(waiting):
+                    deadline.check("go on")
+                    response = next(steps, _END)
+                if response is _END:
+                    return
+                yield response
         finally:
-            with self._lock:
-                self._now -= 1
+            steps.close()
+
+    return answers

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mien.errors import (
+    DuplicateOtherSubject,
     InvalidArgument,
     InvalidRequest,
     MienError,
@@ -15,18 +16,26 @@ from mien.errors import (
 )
 from mien.gallery.galleries import Galleries
 from mien.gallery.ids import check_id
-from mien.gallery.records import Enrolled, Enrolment
+from mien.gallery.records import About, Enrolled, Enrolment
 from mien.matching.decision import TargetFMR
 from mien.matching.metrics import Vectors
 from mien.server import gallery_messages, messages
-from mien.server.neighbours import Neighbours, Watch, read_watch, refused
+from mien.server.neighbours import Group, Near, Neighbours, Watch, read_watch, refused
 from mien.server.paging import MAX_BATCH
 from mien.server.probes import Probes, check_multi_face
 from mien.v1 import gallery_pb2, match_pb2, probe_pb2
 
 Outcome: TypeAlias = gallery_pb2.EnrollSampleResponse | MienError
-Near: TypeAlias = list[match_pb2.Candidate]
+Named: TypeAlias = list[match_pb2.Candidate]
 _MultiFace: TypeAlias = "probe_pb2.MultiFacePolicy.ValueType"
+
+_REFUSING = (
+    DuplicateOtherSubject,
+    InvalidArgument,
+    NotCalibrated,
+    UnsupportedOperatingPoint,
+)
+"""What a look for others may find wrong with one of a group."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,14 @@ class Wanted:
     item: Enrolment
     watch: Watch | None
     validate_only: bool
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a request says beside its picture or vector."""
+
+    about: About
+    watch: Watch | None
 
 
 class Enroller:
@@ -60,12 +77,12 @@ class Enroller:
 
     def read(self, requests: Sequence[gallery_pb2.EnrollSampleRequest]) -> list[Wanted | MienError]:
         """What each asks for, or what is wrong with it; the pictures are embedded together."""
-        watches = [self._checked(request) for request in requests]
-        sound = [at for at, watch in enumerate(watches) if not isinstance(watch, MienError)]
+        asked = [self._checked(request) for request in requests]
+        sound = [at for at, each in enumerate(asked) if not isinstance(each, MienError)]
         vectors = dict(zip(sound, self._vectors([requests[at] for at in sound]), strict=True))
         return [
-            watch if isinstance(watch, MienError) else _wanted(request, watch, vectors[at])
-            for at, (request, watch) in enumerate(zip(requests, watches, strict=True))
+            each if isinstance(each, MienError) else _wanted(request, each, vectors[at])
+            for at, (request, each) in enumerate(zip(requests, asked, strict=True))
         ]
 
     def enroll(self, gallery_id: str, wanted: Sequence[Wanted]) -> list[Outcome]:
@@ -92,7 +109,7 @@ class Enroller:
         gallery_id: str,
         wanted: Sequence[Wanted],
         chosen: Sequence[int],
-        near: dict[int, Near | MienError],
+        near: dict[int, Named | MienError],
         validate_only: bool,
     ) -> dict[int, Outcome]:
         if not chosen:
@@ -105,27 +122,30 @@ class Enroller:
         )
         return {at: _outcome(each, near.get(at)) for at, each in zip(chosen, kept, strict=True)}
 
-    def _look(self, gallery_id: str, wanted: Sequence[Wanted]) -> dict[int, Near | MienError]:
+    def _look(self, gallery_id: str, wanted: Sequence[Wanted]) -> dict[int, Named | MienError]:
         """Others who are too alike, by position, or why a sample is refused."""
-        near: dict[int, Near | MienError] = {}
-        before: list[Enrolment] = []
+        if all(each.watch is None for each in wanted):
+            return {}
+        group = self._neighbours.of(gallery_id, [each.item for each in wanted])
+        near: dict[int, Near] = {}
+        refusals: dict[int, MienError] = {}
+        before: list[int] = []
         for at, each in enumerate(wanted):
             if each.watch is not None:
-                near[at] = self._near(gallery_id, each, each.watch, before)
-            if not each.validate_only and not isinstance(near.get(at), MienError):
-                before.append(each.item)
-        return near
+                try:
+                    near[at] = self._near(group, at, each.watch, before)
+                except _REFUSING as error:
+                    refusals[at] = error
+            if not each.validate_only and at not in refusals:
+                before.append(at)
+        return dict(zip(near, group.written(list(near.values())), strict=True)) | refusals
 
-    def _near(
-        self, gallery_id: str, wanted: Wanted, watch: Watch, before: Sequence[Enrolment]
-    ) -> Near | MienError:
-        try:
-            found = self._neighbours.of(gallery_id, wanted.item, watch, before)
-        except (InvalidArgument, NotCalibrated, UnsupportedOperatingPoint) as error:
-            return error
-        if found and watch.refuses and not self._is_kept(gallery_id, wanted.item):
-            return refused(wanted.item, found, watch)
-        return found
+    def _near(self, group: Group, at: int, watch: Watch, before: Sequence[int]) -> Near:
+        """Raises DuplicateOtherSubject, and as `Group.near`."""
+        item, near = group.items[at], group.near(at, watch, before)
+        if near.matches and watch.refuses and not self._is_kept(group.gallery_id, item):
+            raise refused(item, near.matches, watch)
+        return near
 
     def _is_kept(self, gallery_id: str, item: Enrolment) -> bool:
         """It was enrolled before: repeating that is answered as it was, whoever came since."""
@@ -134,15 +154,15 @@ class Enroller:
         )
         return isinstance(outcome, Enrolled) and outcome.sample.sample_id != ""
 
-    def _checked(self, request: gallery_pb2.EnrollSampleRequest) -> Watch | MienError | None:
+    def _checked(self, request: gallery_pb2.EnrollSampleRequest) -> _Asked | MienError:
         """Whatever can be refused without embedding."""
         try:
             check_id("subject", request.subject_id)
             if request.WhichOneof("source") is None:
                 raise InvalidRequest("the sample is empty; give it an image or an embedding")
             check_multi_face(request.multi_face)
-            gallery_messages.read_about(request)
-            return read_watch(request, self._default)
+            about = gallery_messages.read_about(request)
+            return _Asked(about, read_watch(request, self._default))
         except MienError as error:
             return error
 
@@ -159,31 +179,24 @@ class Enroller:
                 some = places[start : start + MAX_BATCH]
                 images = [requests[at].image for at in some]
                 found |= zip(some, self._probes.embed_each(images, policy), strict=True)
-        return [
-            found[at] if at in found else self._read_embedding(request.embedding)
-            for at, request in enumerate(requests)
-        ]
-
-    def _read_embedding(self, embedding: probe_pb2.Embedding) -> Vectors | MienError:
-        try:
-            return messages.read_embedding(embedding, self._bundle)
-        except MienError as error:
-            return error
+        others = [at for at in range(len(requests)) if at not in found]
+        embeddings = [requests[at].embedding for at in others]
+        found |= zip(others, messages.read_embeddings(embeddings, self._bundle), strict=True)
+        return [found[at] for at in range(len(requests))]
 
 
 def _wanted(
-    request: gallery_pb2.EnrollSampleRequest, watch: Watch | None, vector: Vectors | MienError
+    request: gallery_pb2.EnrollSampleRequest, asked: _Asked, vector: Vectors | MienError
 ) -> Wanted | MienError:
     if isinstance(vector, MienError):
         return vector
     content = request.image.content if request.HasField("image") else request.embedding.f32le
     digest = hashlib.sha256(content).hexdigest()
-    about = gallery_messages.read_about(request)
-    item = Enrolment(request.subject_id, vector, digest, about, request.request_id)
-    return Wanted(item, watch, request.validate_only)
+    item = Enrolment(request.subject_id, vector, digest, asked.about, request.request_id)
+    return Wanted(item, asked.watch, request.validate_only)
 
 
-def _outcome(kept: Enrolled | MienError, near: Near | MienError | None) -> Outcome:
+def _outcome(kept: Enrolled | MienError, near: Named | MienError | None) -> Outcome:
     if isinstance(kept, MienError):
         return kept
     return gallery_pb2.EnrollSampleResponse(

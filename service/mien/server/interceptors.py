@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NoReturn, TypeAlias
 
@@ -35,6 +34,7 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
 """The branches of the tree in `mien.errors`; the only place where they meet gRPC."""
 
 Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Any]
+Make: TypeAlias = "Callable[..., grpc.RpcMethodHandler[Any, Any]]"
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         return made
 
 
-def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Callable[..., Any]]:
+def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Make]:
     """The attribute that has the handler's behaviour, and what makes such a handler."""
     return {
         (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
@@ -76,42 +76,41 @@ def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Callable[.
 
 def _single(behaviour: Behaviour, method: str) -> Behaviour:
     def answer(request: Any, context: grpc.ServicerContext) -> Any:
-        with _aborting(context, method):
+        _check_waiting(context)
+        try:
             return behaviour(request, context)
+        except Exception as error:
+            _end(context, method, error)
 
     return answer
 
 
 def _stream(behaviour: Behaviour, method: str) -> Behaviour:
-    """As `_single`; the behaviour is at work until its last answer, and so is the guard."""
+    """As `_single`; the behaviour is at work until its last answer, and may fail until then."""
 
     def answers(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        with _aborting(context, method):
+        _check_waiting(context)
+        try:
             yield from behaviour(request, context)
+        except Exception as error:
+            _end(context, method, error)
 
     return answers
 
 
-@contextmanager
-def _aborting(context: grpc.ServicerContext, method: str) -> Iterator[None]:
-    """Errors of the block to the status of the call."""
+def _check_waiting(context: grpc.ServicerContext) -> None:
     if not context.is_active():
         context.abort(grpc.StatusCode.CANCELLED, "nobody waits for the answer any more")
-    try:
-        yield
-    except errors.MienError as error:
+
+
+def _end(context: grpc.ServicerContext, method: str, error: Exception) -> NoReturn:
+    """With the status of what a behaviour raised."""
+    if isinstance(error, errors.MienError):
         abort(context, error)
-    except grpc.RpcError:
-        # A stream of requests ends so when its caller has gone: there is nobody to answer.
-        if context.is_active():
-            _fail(context, method)
+    # A stream of requests ends with RpcError when its caller has gone: there is nobody to answer.
+    if isinstance(error, grpc.RpcError) and not context.is_active():
         context.abort(grpc.StatusCode.CANCELLED, "the caller has gone")
-    except Exception:
-        _fail(context, method)
-
-
-def _fail(context: grpc.ServicerContext, method: str) -> NoReturn:
-    _log.exception("%s failed", method)
+    _log.error("%s failed", method, exc_info=error)
     abort(context, errors.Internal("the server failed; its log has the cause"))
 
 

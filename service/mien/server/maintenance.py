@@ -47,7 +47,7 @@ class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
     def SnapshotGallery(
         self, request: maintenance_pb2.SnapshotGalleryRequest, context: grpc.ServicerContext
     ) -> Iterator[maintenance_pb2.SnapshotGalleryResponse]:
-        taken = snapshots.taken(self._galleries, self._data, request.gallery_id)
+        taken = self._galleries.open_snapshot(request.gallery_id)
         with self._streams.place(), taken as (stamp, file):
             yield maintenance_pb2.SnapshotGalleryResponse(stamp=upkeep_messages.write_stamp(stamp))
             for piece in snapshots.pieces(file):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mien.errors import InvalidEmbedding, InvalidRequest, MienError, ModelMismatch
-from mien.gallery.embedding import check_vector
+from mien.gallery.embedding import check_vector, check_vectors
 from mien.gallery.records import Match
 from mien.matching.calibration import Calibration, fusion_of
 from mien.matching.curve import Curve, CurvePoint
@@ -46,6 +46,32 @@ def read_policy(message: decision_pb2.DecisionPolicy, default: Policy) -> Policy
 
 def read_embedding(message: probe_pb2.Embedding, bundle: Bundle) -> Vectors:
     """A float32 [D] unit vector. Raises ModelMismatch and InvalidEmbedding."""
+    _check_form(message, bundle)
+    vector = np.frombuffer(message.f32le, dtype="<f4").astype(np.float32)
+    check_vector(vector, bundle.manifest.input.dim)
+    return vector
+
+
+def read_embeddings(
+    sent: Sequence[probe_pb2.Embedding], bundle: Bundle
+) -> list[Vectors | MienError]:
+    """Each as `read_embedding`, or what is wrong with it; sound ones are looked at together."""
+    dim = bundle.manifest.input.dim
+    try:
+        for each in sent:
+            _check_form(each, bundle)
+        joined = np.frombuffer(b"".join(each.f32le for each in sent), dtype="<f4")
+        vectors = joined.astype(np.float32).reshape(-1, dim)
+        if len(vectors):
+            check_vectors(vectors, dim)
+        return list(vectors)
+    except MienError as error:
+        if len(sent) == 1:
+            return [error]
+    return [outcome for each in sent for outcome in read_embeddings([each], bundle)]
+
+
+def _check_form(message: probe_pb2.Embedding, bundle: Bundle) -> None:
     served, dim = bundle.manifest.fingerprint, bundle.manifest.input.dim
     if message.model_fingerprint != served:
         raise ModelMismatch(
@@ -57,9 +83,6 @@ def read_embedding(message: probe_pb2.Embedding, bundle: Bundle) -> Vectors:
             f"the embedding has dim {message.dim} and {len(message.f32le)} bytes; "
             f"the model's have dim {dim} and {4 * dim} bytes"
         )
-    vector = np.frombuffer(message.f32le, dtype="<f4").astype(np.float32)
-    check_vector(vector, dim)
-    return vector
 
 
 def write_embedding(vector: Vectors, bundle: Bundle) -> probe_pb2.Embedding:

@@ -2,14 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 
-from mien.errors import DuplicateOtherSubject, FailedPrecondition, InvalidRequest
+from mien.errors import (
+    DuplicateOtherSubject,
+    FailedPrecondition,
+    InvalidEmbedding,
+    InvalidRequest,
+)
 from mien.gallery.galleries import Galleries
-from mien.gallery.records import Enrolment, Match
-from mien.matching.calibration import fusion_of
+from mien.gallery.records import Enrolment, Found, Match
+from mien.matching.calibration import Calibration, fusion_of
 from mien.matching.decision import Decision, TargetFMR, decide
+from mien.matching.metrics import Vectors
 from mien.model.bundle import Bundle
 from mien.server import messages
 from mien.v1 import gallery_pb2, match_pb2
@@ -44,6 +51,17 @@ def read_watch(request: gallery_pb2.EnrollSampleRequest, default: TargetFMR) -> 
     )
 
 
+@dataclass(frozen=True)
+class Near:
+    """At most NEAR subjects who are too alike, best first, and by what."""
+
+    matches: Sequence[Match]
+    decision: Decision | None
+
+
+NOBODY = Near((), None)
+
+
 class Neighbours:
     """Who of a gallery, and of a group of samples that come together, is too alike."""
 
@@ -52,69 +70,92 @@ class Neighbours:
         self._calibration = bundle.calibration
         self._galleries = galleries
 
-    def of(
-        self, gallery_id: str, item: Enrolment, watch: Watch, before: Sequence[Enrolment] = ()
-    ) -> list[match_pb2.Candidate]:
-        """At most NEAR other subjects, best first, enrolled or of the items that come `before`.
+    def of(self, gallery_id: str, items: Sequence[Enrolment]) -> "Group":
+        """Samples that come together, looked for in the gallery all at once."""
+        searched = self._searched(gallery_id, items) if self._calibration else []
+        return Group(gallery_id, items, searched, self._calibration, self._galleries)
 
-        Raises NotCalibrated and UnsupportedOperatingPoint if it was asked for.
-        """
-        found = self._galleries.search(
-            gallery_id,
-            item.vector,
-            self._fingerprint,
-            NEAR + 1,
-            fusion_of(self._calibration),
-        )
+    def _searched(
+        self, gallery_id: str, items: Sequence[Enrolment]
+    ) -> list[Found | InvalidEmbedding]:
         try:
-            by_subject = decide(
-                watch.policy, self._calibration, samples_per_subject=found.samples_per_subject
-            )
-            by_sample = decide(watch.policy, self._calibration)
+            return list(self._search(gallery_id, np.stack([each.vector for each in items])))
+        except InvalidEmbedding as error:
+            if len(items) == 1:
+                return [error]
+        return [found for each in items for found in self._searched(gallery_id, [each])]
+
+    def _search(self, gallery_id: str, vectors: Vectors) -> list[Found]:
+        fusion = fusion_of(self._calibration)
+        return self._galleries.search_each(gallery_id, vectors, self._fingerprint, NEAR + 1, fusion)
+
+
+class Group:
+    """Samples that come together, and whom they are alike to; `searched` is of each, in order."""
+
+    def __init__(
+        self,
+        gallery_id: str,
+        items: Sequence[Enrolment],
+        searched: Sequence[Found | InvalidEmbedding],
+        calibration: Calibration | None,
+        galleries: Galleries,
+    ) -> None:
+        self.gallery_id, self.items, self._searched = gallery_id, items, searched
+        self._calibration, self._galleries = calibration, galleries
+        self._vectors = np.stack([each.vector for each in items])
+        self._decide = lru_cache(partial(decide, calibration=calibration))
+        """Most of a group ask for the same."""
+
+    def near(self, at: int, watch: Watch, before: Sequence[int]) -> Near:
+        """Subjects other than an item's, of the gallery and of the items `before`.
+
+        Raises InvalidEmbedding, and NotCalibrated and UnsupportedOperatingPoint if that was asked.
+        """
+        try:
+            by_sample = self._decide(watch.policy)
+            found = self._searched[at]
+            if isinstance(found, InvalidEmbedding):
+                raise found
+            by_subject = self._decide(watch.policy, samples_per_subject=found.samples_per_subject)
         except FailedPrecondition:
             if watch.asked:
                 raise
-            return []
-        near = {each.subject_id: each for each in _together(item, before, by_sample)}
-        near |= {
-            each.subject_id: each
-            for each in found.matches
-            if by_subject.accepts(each.similarity)
-            and each.similarity >= near.get(each.subject_id, each).similarity
-        }
-        near.pop(item.subject_id, None)
-        return self._candidates(gallery_id, list(near.values()), by_subject)
+            return NOBODY
+        near = self._together(at, before, by_sample)
+        for each in found.matches:
+            known = near.get(each.subject_id, each)
+            if by_subject.accepts(each.similarity) and each.similarity >= known.similarity:
+                near[each.subject_id] = each
+        near.pop(self.items[at].subject_id, None)
+        order = sorted(near.values(), key=lambda each: (-each.similarity, each.subject_id))
+        return Near(order[:NEAR], by_subject)
 
-    def _candidates(
-        self, gallery_id: str, near: list[Match], decision: Decision
-    ) -> list[match_pb2.Candidate]:
-        if not near:
-            return []
-        near.sort(key=lambda each: (-each.similarity, each.subject_id))
-        labels = self._galleries.labels(gallery_id, [each.subject_id for each in near[:NEAR]])
-        return messages.write_candidates(near[:NEAR], decision, labels)
+    def written(self, near: Sequence[Near]) -> list[list[match_pb2.Candidate]]:
+        """With their labels, which are read for all of them together."""
+        named = {match.subject_id for each in near for match in each.matches}
+        labels = self._galleries.labels(self.gallery_id, named) if named else {}
+        return [
+            messages.write_candidates(each.matches, each.decision, labels) if each.decision else []
+            for each in near
+        ]
+
+    def _together(self, at: int, before: Sequence[int], decision: Decision) -> dict[str, Match]:
+        """The best sample of each subject among those that came before and are too alike."""
+        others = np.asarray(before, np.int64)
+        similarities = self._vectors[others] @ self._vectors[at]
+        alike = np.flatnonzero(similarities >= decision.threshold)
+        near: dict[str, Match] = {}
+        for place in alike[np.argsort(similarities[alike], kind="stable")].tolist():
+            subject_id = self.items[before[place]].subject_id
+            near[subject_id] = Match(subject_id, "", min(float(similarities[place]), 1.0))
+        return near
 
 
-def refused(
-    item: Enrolment, near: Sequence[match_pb2.Candidate], watch: Watch
-) -> DuplicateOtherSubject:
+def refused(item: Enrolment, near: Sequence[Match], watch: Watch) -> DuplicateOtherSubject:
     """What is wrong with a sample that is too alike to the first of these."""
     return DuplicateOtherSubject(
-        f"the sample of {item.subject_id!r} has similarity {near[0].score.similarity:.4f} to "
+        f"the sample of {item.subject_id!r} has similarity {near[0].similarity:.4f} to "
         f"subject {near[0].subject_id!r}, which is too alike at an FMR of {watch.policy.rate:g}; "
         "enrol it there, merge the two, ask for a smaller duplicate_fmr, or only to be warned"
     )
-
-
-def _together(item: Enrolment, before: Sequence[Enrolment], decision: Decision) -> list[Match]:
-    """The best sample of each subject among those that came before and are too alike."""
-    best: dict[str, float] = {}
-    if before:
-        similarities = np.stack([each.vector for each in before]) @ item.vector
-        for each, similarity in zip(before, similarities.tolist(), strict=True):
-            best[each.subject_id] = max(similarity, best.get(each.subject_id, -1.0))
-    return [
-        Match(subject_id, "", min(similarity, 1.0))
-        for subject_id, similarity in best.items()
-        if decision.accepts(similarity)
-    ]

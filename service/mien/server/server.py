@@ -1,10 +1,12 @@
 """A server from its start to its end."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Self
+from contextlib import ExitStack
+from typing import Any, Self
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from mien.errors import AddressInUse
 from mien.gallery.galleries import Galleries
@@ -13,14 +15,24 @@ from mien.model import bundle
 from mien.model.bundle import Bundle
 from mien.model.embedder import Embedder
 from mien.model.pipeline import Pipeline
+from mien.server.arriving import ArrivalInterceptor, Watch
+from mien.server.audit import Audit
 from mien.server.batch_size import measure
 from mien.server.batching import Batcher, Limits
 from mien.server.calls import CallInterceptor
+from mien.server.doorway import Doorway
 from mien.server.enroller import Enroller
 from mien.server.explanations import Explanations
+from mien.server.guard import Guard
+from mien.server.handlers import Handlers
 from mien.server.interceptors import ErrorInterceptor
+from mien.server.keyring import Keyring
 from mien.server.maintenance import MaintenanceServicer
+from mien.server.metrics import Metrics, MetricsPort
+from mien.server.observing import Observer
 from mien.server.probes import Probes
+from mien.server.rates import Rates
+from mien.server.readiness import Readiness
 from mien.server.servicers.embedding import EmbeddingServicer
 from mien.server.servicers.gallery import GalleryServicer
 from mien.server.servicers.match import MatchServicer
@@ -28,6 +40,7 @@ from mien.server.servicers.model import ModelServicer
 from mien.server.settings import Settings
 from mien.server.streams import Streams
 from mien.server.threads import arrange
+from mien.server.tls import credentials
 from mien.server.upkeep import Upkeep
 from mien.v1 import (
     embedding_pb2_grpc,
@@ -36,7 +49,8 @@ from mien.v1 import (
     match_pb2_grpc,
     model_pb2_grpc,
 )
-from mien.wire import MESSAGE_LIMITS
+from mien.vision.images import Limits as PictureLimits
+from mien.wire import MAX_MESSAGE_BYTES
 
 CALLS_IN_ALL = 4
 """Times `calls`: so many may be open, with those that are refused and those that are still being
@@ -45,10 +59,11 @@ sent. Each has a thread, so that none waits for another; gRPC refuses more, with
 STOP_SECONDS = 2.0
 """For batches that run while callers are cut off."""
 
-_OPTIONS = [
-    ("grpc.so_reuseport", 0),  # or a second server would share the port without a word
-    *MESSAGE_LIMITS,
-]
+PONG_SECONDS = 20.0
+"""How long a connection that is tried may take to answer."""
+LEAST_PING_SECONDS = 10.0
+"""Callers who try the connection more often, without calls on it, are cut off (too_many_pings)."""
+
 SERVICES = (
     "mien.v1.EmbeddingService",
     "mien.v1.MatchService",
@@ -65,34 +80,50 @@ class Server:
     """
 
     def __init__(self, settings: Settings) -> None:
-        loaded = bundle.load(settings.bundle)
-        self.batcher = _batcher(loaded, settings)
-        self.pipeline = Pipeline(loaded, engine=self.batcher)
-        self.streams = Streams()
-        self._drain_seconds = settings.drain_seconds
-        self._health = health.HealthServicer()
-        most = CALLS_IN_ALL * settings.calls
-        self._server = grpc.server(
-            ThreadPoolExecutor(most, thread_name_prefix="mien"),
-            interceptors=[ErrorInterceptor(), CallInterceptor(settings.calls)],
-            options=_OPTIONS,
-            maximum_concurrent_rpcs=most,
-        )
-        self.port = self._listen(settings.address)
-        self._galleries = Galleries(settings.data)
-        self._add_services(settings)
-        self._upkeep = Upkeep(self._galleries, settings.expire_seconds)
-        self._server.start()
-        for service in ("", *SERVICES):
-            self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        self._settings = settings
+        self._closing = ExitStack()
+        """Undoes what was done so far, the last first."""
+        with ExitStack() as undo:
+            self._start(settings, undo)
+            self._closing = undo.pop_all()
 
     def stop(self) -> None:
         """Refuse new calls, finish the accepted ones within `drain_seconds`, close all."""
-        self._health.enter_graceful_shutdown()
-        self._server.stop(self._drain_seconds).wait()
-        self.batcher.close(STOP_SECONDS)
-        self._upkeep.stop()
-        self._galleries.close()
+        self._readiness.draining()
+        self._server.stop(self._settings.drain_seconds).wait()
+        self._closing.close()
+
+    @property
+    def metrics_port(self) -> int | None:
+        """Where the metrics are; None if the settings name no address for them."""
+        return self._metrics_port.port if self._metrics_port else None
+
+    def _start(self, settings: Settings, undo: ExitStack) -> None:
+        loaded = bundle.load(settings.bundle)
+        self._metrics = Metrics()
+        undo.callback(self._metrics.close)
+        self._doorway, self._readiness = Doorway(), Readiness(SERVICES)
+        self._server = self._grpc_server(settings, undo)
+        self.port = self._listen(settings)
+        undo.callback(lambda: self._server.stop(None).wait())
+        self._server.start()
+        self.batcher = _batcher(loaded, settings, self._metrics)
+        undo.callback(self.batcher.close, STOP_SECONDS)
+        pictures = PictureLimits(settings.max_image_bytes, settings.max_image_pixels)
+        self.pipeline = Pipeline(loaded, limits=pictures, engine=self.batcher)
+        self.streams = Streams()
+        self._galleries = Galleries(settings.data)
+        undo.callback(self._galleries.close)
+        upkeep = Upkeep(self._galleries, settings.expire_seconds)
+        undo.callback(upkeep.stop)
+        self._metrics.watch(self.batcher, self._galleries)
+        self._metrics_port = None
+        if settings.metrics_address:
+            self._metrics_port = MetricsPort(settings.metrics_address, self._metrics)
+            undo.callback(self._metrics_port.close)
+        self._add_services(settings)
+        self._doorway.open()
+        self._readiness.ready()
 
     def __enter__(self) -> Self:
         return self
@@ -100,17 +131,51 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _listen(self, address: str) -> int:
+    def _grpc_server(self, settings: Settings, undo: ExitStack) -> grpc.Server:
+        """A server that knows its interceptors, health, and that services will come."""
+        audit = Audit(settings.audit) if settings.audit else None
+        if audit:
+            undo.callback(audit.close)
+        keyring = Keyring(settings.keys) if settings.keys else None
+        rates = Rates(settings.calls_per_second, settings.calls_burst)
+        watch = Watch(settings.receive_seconds, settings.idle_seconds)
+        undo.callback(watch.close)
+        most = CALLS_IN_ALL * settings.calls
+        server = grpc.server(
+            ThreadPoolExecutor(most, thread_name_prefix="mien"),
+            handlers=[self._doorway],
+            interceptors=[
+                Handlers(self._doorway),
+                Observer(self._metrics),
+                ErrorInterceptor(),
+                ArrivalInterceptor(watch),
+                Guard(keyring, rates, audit),
+                CallInterceptor(settings.calls),
+            ],
+            options=_options(settings),
+            maximum_concurrent_rpcs=most,
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._readiness, server)
+        if settings.reflection:
+            names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, server)
+        return server
+
+    def _listen(self, settings: Settings) -> int:
+        secrets = credentials(settings)
         try:
-            return self._server.add_insecure_port(address)
+            if secrets:
+                return self._server.add_secure_port(settings.address, secrets)
+            return self._server.add_insecure_port(settings.address)
         except RuntimeError:
             raise AddressInUse(
-                f"cannot listen on {address}: it is in use or not this machine's; "
+                f"cannot listen on {settings.address}: it is in use or not this machine's; "
                 "choose another port (0 for any free one)"
             ) from None
 
     def _add_services(self, settings: Settings) -> None:
-        bundle, galleries, server = self.pipeline.bundle, self._galleries, self._server
+        bundle, galleries = self.pipeline.bundle, self._galleries
+        server: Any = self._doorway
         fmr, fpir = (
             TargetFMR(settings.default_target_fmr),
             TargetFPIR(settings.default_target_fpir),
@@ -131,10 +196,24 @@ class Server:
             server,
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(bundle), server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
 
 
-def _batcher(loaded: Bundle, settings: Settings) -> Batcher:
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    """gRPC's own limits."""
+    return [
+        ("grpc.so_reuseport", 0),  # or a second server would share the port without a word
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_concurrent_streams", settings.max_streams),
+        ("grpc.keepalive_time_ms", round(1000 * settings.keepalive_seconds)),
+        ("grpc.keepalive_timeout_ms", round(1000 * PONG_SECONDS)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", round(1000 * LEAST_PING_SECONDS)),
+        ("grpc.http2.max_ping_strikes", 2),
+    ]
+
+
+def _batcher(loaded: Bundle, settings: Settings, metrics: Metrics) -> Batcher:
     """The network, once for each lane's single thread and once for all cores."""
     cores = arrange(settings.threads).cores
     narrow = Embedder.of(loaded, threads=1)
@@ -144,4 +223,4 @@ def _batcher(loaded: Bundle, settings: Settings) -> Batcher:
         queue=settings.queue,
         max_wait=settings.max_wait_ms / 1000,
     )
-    return Batcher(narrow.embed, wide.embed, cores, limits)
+    return Batcher(metrics.batches(narrow.embed), metrics.batches(wide.embed), cores, limits)

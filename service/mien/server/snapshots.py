@@ -14,29 +14,15 @@ from typing import BinaryIO
 from mien.errors import GalleryExists, GalleryNotFound, InvalidRequest, StorageFull
 from mien.gallery.galleries import Galleries
 from mien.gallery.ids import check_id
-from mien.gallery.records import GalleryInfo, Stamp
+from mien.gallery.records import GalleryInfo
+from mien.gallery.store.journal import LEFTOVER
 from mien.v1 import maintenance_pb2
-
-LEFTOVER = "mien-copy-"
-"""As `mien.gallery` names what it removes at its start."""
 
 PIECE = 2**20
 """Bytes of a message."""
 
 RESERVE = 64 * 2**20
 """Bytes of the disk that an upload leaves free, so that writes beside it go on."""
-
-
-@contextmanager
-def taken(galleries: Galleries, data: Path, gallery_id: str) -> Iterator[tuple[Stamp, BinaryIO]]:
-    """A snapshot to read. It has no name any more, so that whoever is deleted while it is sent is
-    in no file of the directory. Raises GalleryNotFound and StorageFull."""
-    with tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=data) as folder:
-        path = Path(folder) / "snapshot"
-        stamp = galleries.snapshot(gallery_id, path)
-        file = path.open("rb")
-    with file:
-        yield stamp, file
 
 
 def pieces(file: BinaryIO) -> Iterator[bytes]:

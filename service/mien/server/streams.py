@@ -48,8 +48,9 @@ _log = logging.getLogger(__name__)
 class Arrivals(Generic[Request]):
     """Requests of a stream as they come, read ahead by a thread of its own.
 
-    It reads on only while what is held, read and not yet `answered`, leaves room: a caller who does
-    not take answers, or is faster than we are, waits. If the caller goes, the requests end.
+    It reads on only while what is held, read and not yet `answered`, leaves room, and when it had
+    to stop, only from half of that on: a caller who does not take answers, or is faster than we
+    are, waits. If the caller goes, the requests end.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class Arrivals(Generic[Request]):
     ) -> None:
         self._requests = requests
         self._window, self._size = window, size
-        self._change = threading.Condition()
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
+        self._room = threading.Condition(self._lock)
         self._waiting: deque[Request] = deque()
         self._held = self._held_bytes = 0
         self._ended = self._closed = False
@@ -65,23 +68,26 @@ class Arrivals(Generic[Request]):
 
     def take(self, most: int = 1) -> list[Request]:
         """What has arrived, 1 to `most`; waits for the first. Nothing at the end."""
-        with self._change:
-            self._change.wait_for(lambda: self._waiting or self._ended)
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._waiting or self._ended)
             return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
     def answered(self, request: Request) -> None:
         """The caller has taken the answer, so that another request may be read."""
-        with self._change:
+        weight = _weight(request)
+        with self._room:
             self._held -= 1
-            self._held_bytes -= _weight(request)
-            self._change.notify_all()
+            self._held_bytes -= weight
+            if self._is_roomy():
+                self._room.notify()
 
     def close(self) -> None:
         """Read no more, and forget what was not taken."""
-        with self._change:
+        with self._lock:
             self._closed = self._ended = True
             self._waiting.clear()
-            self._change.notify_all()
+            self._arrived.notify_all()
+            self._room.notify()
 
     def _read(self) -> None:
         try:
@@ -90,27 +96,30 @@ class Arrivals(Generic[Request]):
         except grpc.RpcError:
             self.close()  # the caller has gone: nobody takes the answers
         finally:
-            with self._change:
+            with self._arrived:
                 self._ended = True
-                self._change.notify_all()
+                self._arrived.notify_all()
 
     def _has_room(self) -> bool:
         """Wait for it; False when nothing is to be read any more."""
-        with self._change:
-            self._change.wait_for(
-                lambda: (
-                    self._closed or (self._held < self._window and self._held_bytes < self._size)
-                )
-            )
+        with self._room:
+            if self._held >= self._window or self._held_bytes >= self._size:
+                self._room.wait_for(lambda: self._closed or self._is_roomy())
             return not self._closed
 
+    def _is_roomy(self) -> bool:
+        """Half of what may be held is free: who had to stop reads on only then, since changing from
+        one thread to another and back for each message takes longer than the message."""
+        return 2 * self._held <= self._window and 2 * self._held_bytes <= self._size
+
     def _put(self, request: Request) -> None:
-        with self._change:
+        weight = _weight(request)
+        with self._arrived:
             self._held += 1
-            self._held_bytes += _weight(request)
+            self._held_bytes += weight
             if not self._closed:
                 self._waiting.append(request)
-            self._change.notify_all()
+            self._arrived.notify()
 
 
 class Streams:
@@ -118,20 +127,25 @@ class Streams:
 
     def __init__(self, most: int = MAX_STREAMS) -> None:
         self._most = most
-        self._free = threading.BoundedSemaphore(most)
+        self._lock = threading.Lock()
+        self.open = 0
+        """How many there are now."""
 
     @contextmanager
     def place(self) -> Iterator[None]:
         """One more stream. Raises TooManyStreams."""
-        if not self._free.acquire(blocking=False):
-            raise TooManyStreams(
-                f"{self._most} streams are open, which is all that the server serves at a time; "
-                "try again when one has ended"
-            )
+        with self._lock:
+            if self.open >= self._most:
+                raise TooManyStreams(
+                    f"{self._most} streams are open, which is all that the server serves at a "
+                    "time; try again when one has ended"
+                )
+            self.open += 1
         try:
             yield
         finally:
-            self._free.release()
+            with self._lock:
+                self.open -= 1
 
     @contextmanager
     def arrivals(self, requests: Iterator[Request]) -> Iterator[Arrivals[Request]]:

@@ -5,7 +5,7 @@ docs/serving.md has the measurements.
     decoding, cropping   in the thread of the call; OpenCV takes no threads of its own
     inference            as many batches at once as there are cores, each on one thread; a lone
                          picture takes all cores, if nothing else is being embedded
-    faiss                one thread a search (`mien.gallery.nearest` tells each thread's OpenMP)
+    faiss                one thread a search (`index.nearest` tells OpenMP so)
 """
 
 import os

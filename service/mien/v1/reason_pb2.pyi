@@ -94,6 +94,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The bundle that is served has no calibration of that id."""
     REASON_TOO_MANY_STREAMS: _Reason.ValueType  # 52
     """As many streams are open as the server serves at a time."""
+    REASON_SERVER_UNAVAILABLE: _Reason.ValueType  # 53
+    """The server is starting or stopping; ask another one, or again in a moment."""
     REASON_DEADLINE_EXCEEDED: _Reason.ValueType  # 60
     """The caller's deadline passed before the next stage of the work for it."""
 
@@ -174,6 +176,8 @@ REASON_CALIBRATION_NOT_FOUND: Reason.ValueType  # 51
 """The bundle that is served has no calibration of that id."""
 REASON_TOO_MANY_STREAMS: Reason.ValueType  # 52
 """As many streams are open as the server serves at a time."""
+REASON_SERVER_UNAVAILABLE: Reason.ValueType  # 53
+"""The server is starting or stopping; ask another one, or again in a moment."""
 REASON_DEADLINE_EXCEEDED: Reason.ValueType  # 60
 """The caller's deadline passed before the next stage of the work for it."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

@@ -2,7 +2,7 @@
 
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from mien.errors import ImageTooLarge, ImageUndecodable
+from mien.vision.room import Room
 
 RGB: TypeAlias = npt.NDArray[np.uint8]
 """uint8 [H, W, 3], red first."""
@@ -29,6 +30,8 @@ class Limits:
     max_pixels: int = 40_000_000
     max_side: int = 20_000
     """A line of 40 million pixels in a few thousand bytes takes seconds to decode."""
+    room: Room = field(default_factory=Room, compare=False)
+    """What pictures that are decoded at the same time may take together."""
 
 
 DEFAULT_LIMITS = Limits()
@@ -89,7 +92,9 @@ def decode_reduced(content: bytes, side: int | None, limits: Limits = DEFAULT_LI
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             _check_pixels(picture.size, limits)
             reduction = _reduce(picture, side)
-            return Decoded(_rgb(_upright(picture)), reduction)
+            width, height = picture.size
+            with limits.room.taken(width * height):
+                return Decoded(_rgb(_upright(picture)), reduction)
     except UnidentifiedImageError:
         raise ImageUndecodable(
             f"the {len(content):,} bytes are no JPEG, PNG, WebP, BMP or PNM picture"

@@ -62,6 +62,47 @@ def test_an_exact_search_equals_a_scan(fusion: Rule, limit: int) -> None:
 
 
 @pytest.mark.parametrize("fusion", RULES)
+@pytest.mark.parametrize("count", [1, 3, 30])
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+def test_a_search_for_many_people_finds_what_searches_for_each_find(
+    fusion: Rule, count: int, limit: int
+) -> None:
+    index = index_of(SUBJECTS, VECTORS)
+    searches = index.search_each(PROBES[:count], limit, fusion)
+    assert len(searches) == count
+    for probe, hits in zip(PROBES, searches, strict=False):
+        assert_hits(hits, slow(KEYS, SUBJECTS, VECTORS, probe[None], fusion), limit)
+        alone = index.search(probe[None], limit, fusion)
+        told = (hits.subjects, hits.samples, hits.samples_per_subject, hits.revision)
+        assert told == (alone.subjects, alone.samples, alone.samples_per_subject, alone.revision)
+
+
+def test_a_search_for_many_beside_an_inverted_file_finds_what_searches_for_each_find(
+    inverted: SampleIndex,
+) -> None:
+    for probe, hits in zip(PROBES, inverted.search_each(PROBES, 5), strict=True):
+        assert hits.keys.tolist() == inverted.search(probe[None], 5).keys.tolist()
+
+
+def test_in_a_search_for_many_a_subject_may_fill_what_is_fetched() -> None:
+    """A hundred samples of one person are nearer than anybody else's."""
+    crowd = near(np.repeat(VECTORS[:1], 100, axis=0), seed=7)
+    vectors = np.concatenate([VECTORS, crowd])
+    subjects = np.concatenate([SUBJECTS, np.repeat(SUBJECTS[:1], 100)])
+    index, keys = index_of(subjects, vectors), np.arange(1, len(vectors) + 1)
+    probes = np.concatenate([VECTORS[:1], PROBES])
+    for probe, hits in zip(probes, index.search_each(probes, 5), strict=True):
+        assert_hits(hits, slow(keys, subjects, vectors, probe[None], "max"), 5)
+
+
+@pytest.mark.parametrize("fusion", RULES)
+def test_in_an_empty_gallery_each_of_many_finds_nobody(fusion: Rule) -> None:
+    searches = SampleIndex(DIM, 3).search_each(PROBES[:4], 5, fusion)
+    assert [len(hits.keys) for hits in searches] == [0] * 4
+    assert {hits.revision for hits in searches} == {3}
+
+
+@pytest.mark.parametrize("fusion", RULES)
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.5, 1])
 def test_a_search_among_some_samples_equals_a_scan_of_them(
     inverted: SampleIndex, fusion: Rule, share: float

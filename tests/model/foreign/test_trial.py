@@ -10,13 +10,15 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import BundleInvalid, DatasetInvalid, InvalidRequest, OutputExists
+from mien.matching.calibration import calibrate
 from mien.matching.metrics import cross_compare
 from mien.model.embedder import Embedder
-from mien.model.foreign.importing import MOST_PICTURES, Order, import_network, markdown
+from mien.model.foreign.importing import Order, import_network, markdown
 from mien.model.foreign.network import Foreign, read
+from mien.model.foreign.people import MOST_PICTURES, Unusable, embed, people_of, some
 from mien.model.foreign.preprocessing import SCALES, Preprocessing
 from mien.model.foreign.stated import Stated
-from mien.model.foreign.trial import CLEARLY, HALVES, Tried, attempt, choose
+from mien.model.foreign.trial import CLEARLY, HALVES, Tried, attempt, choose, is_grey
 from mien.model.pipeline import Pipeline
 from mien.model.proof import prove
 from tests.faces import folder_of_people
@@ -115,7 +117,11 @@ def test_the_rates_of_the_table_are_those_of_the_sealed_bundle(tmp_path: Path) -
 def test_grey_pictures_do_not_tell_red_from_blue(tmp_path: Path) -> None:
     people = red_faces(tmp_path / "people", 12, grey=True)
     told: list[Tried] = []
-    with pytest.raises(InvalidRequest, match=r"does not tell .*; say it with --channels, or"):
+    told_why = (
+        "pictures of the folder are grey and do not tell rgb from bgr.*say it with --channels, or "
+        "name a folder of colour pictures"
+    )
+    with pytest.raises(InvalidRequest, match=told_why):
         import_network(
             order(tmp_path, people, choosy(), stated=Stated(scale=SCALES["unit"])),
             tmp_path / "b",
@@ -123,6 +129,88 @@ def test_grey_pictures_do_not_tell_red_from_blue(tmp_path: Path) -> None:
         )
     assert len(told) == 2  # the table was shown all the same
     assert not (tmp_path / "b").exists()
+
+
+def test_grey_pictures_find_the_scale_where_the_channels_are_said(tmp_path: Path) -> None:
+    people = red_faces(tmp_path / "people", 12, grey=True)
+    imported = order(tmp_path, people, choosy(), stated=Stated(channels="rgb"))
+    bundle = import_network(imported, tmp_path / "b")
+    assert bundle.manifest.provenance["preprocessing"] == "nchw, rgb, unit"
+
+
+def test_pictures_are_grey_where_no_pixel_is_coloured() -> None:
+    crops = np.repeat(np.arange(48, dtype=np.uint8).reshape(1, 4, 12, 1), 3, axis=3)
+    assert is_grey(crops)
+    crops[0, 3, 11, 2] += 1
+    assert not is_grey(crops)
+
+
+def test_rubbish_is_passed_over_when_ways_are_tried(tmp_path: Path) -> None:
+    clean, people = red_faces(tmp_path / "clean", 12), red_faces(tmp_path / "people", 13)
+    for person in range(12):
+        (people / f"p{person:02}" / "x.png").write_bytes(b"rubbish")
+    for shot in range(1, 5):
+        (people / "p12" / f"{shot}.png").write_bytes(b"rubbish")  # one usable picture is left
+    crops, whose = some(people_of(people), SIDE, SIDE)
+    of_clean, owners = some(people_of(clean), SIDE, SIDE)
+    np.testing.assert_array_equal(whose, owners)
+    np.testing.assert_array_equal(crops, of_clean)
+    unusable: list[Unusable] = []
+    bundle = import_network(
+        order(tmp_path, people, choosy(), stated=Stated(scale=SCALES["unit"])),
+        tmp_path / "b",
+        tell_unusable=unusable.extend,
+    )
+    assert bundle.manifest.provenance["preprocessing"] == "nchw, rgb, unit"
+    assert len(unusable) == 16
+    assert unusable[0] == Unusable("p00/x.png", "IMAGE_UNDECODABLE")
+    assert bundle.calibration is not None
+    assert bundle.calibration.pictures.genuine_comparisons == 12 * 10
+    card = (bundle.folder / "MODEL_CARD.md").read_text()
+    assert "16 of the 77 pictures could not be used and were left out: 16 IMAGE_UNDECOD" in card
+
+
+def test_the_pictures_that_calibrate_take_the_path_of_serving(tmp_path: Path) -> None:
+    people = folder_of_people(tmp_path / "people", people=3, shots=3)
+    stated = Stated("nchw", "rgb", SCALES["raw"])
+    bundle = import_network(order(tmp_path, people, build(), stated=stated), tmp_path / "b")
+    pipeline = Pipeline(bundle, threads=1)
+    found = embed(pipeline, people_of(people))
+    served = [pipeline.embed(path.read_bytes()) for path in sorted(people.glob("*/*.png"))]
+    np.testing.assert_array_equal(found.vectors, np.stack(served))
+    assert (found.unusable, found.left_out()) == ((), None)
+    whole = calibrate(found.vectors, found.people, bundle.manifest.fingerprint)
+    assert bundle.calibration == whole
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        (0, r"none of the 9 pictures can be used, .*; mend or replace person-0/0\.png \(IMAGE_.*4"),
+        (3, "only 3 of the 9 pictures can be used, and error rates need two people, and two"),
+    ],
+)
+def test_a_folder_of_rubbish_is_refused(tmp_path: Path, kept: int, message: str) -> None:
+    people = folder_of_people(tmp_path / "people", people=3, shots=3)
+    for path in sorted(people.glob("*/*.png"))[: 9 - kept]:
+        path.write_bytes(b"rubbish")
+    stated = Stated("nchw", "rgb", SCALES["raw"])
+    with pytest.raises(DatasetInvalid, match=message):
+        import_network(order(tmp_path, people, build(), stated=stated), tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_picture_that_the_system_does_not_give_is_left_out(tmp_path: Path) -> None:
+    people = folder_of_people(tmp_path / "people", people=3, shots=3)
+    listed = people_of(people)
+    (people / "person-2" / "1.png").unlink()
+    stated = Stated("nchw", "rgb", SCALES["raw"])
+    bundle = import_network(order(tmp_path, None, build(), stated=stated), tmp_path / "b")
+    found = embed(Pipeline(bundle, threads=1), listed)
+    assert found.unusable == (Unusable("person-2/1.png", "UNREADABLE"),)
+    assert found.left_out() == (
+        "1 of the 9 pictures could not be used and were left out: 1 UNREADABLE."
+    )
 
 
 def test_few_people_prove_nothing(tmp_path: Path) -> None:

@@ -153,6 +153,16 @@ def test_an_output_that_is_no_vector_is_refused(tmp_path: Path) -> None:
         embedder(path, output="maps")
 
 
+def test_a_single_number_is_no_embedding(tmp_path: Path) -> None:
+    model = build()
+    model.graph.node.append(helper.make_node("ReduceMean", ["embedding"], ["score"], axes=[1]))
+    score = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["batch", 1])
+    model.graph.output.append(score)
+    path = write(tmp_path, model)
+    with pytest.raises(BundleInvalid, match=r"'score' is float32 of shape \[1, 1\].* D 2 or more"):
+        embedder(path, output="score")
+
+
 def test_sizes_of_one_after_the_dimension_are_passed_over(tmp_path: Path) -> None:
     model = build()
     model.graph.node[-1].output[0] = "flat_embedding"

@@ -181,22 +181,56 @@ class SampleIndex:
         asked for, by "mean", and where only the samples of the keys `among` are searched.
         """
         with self._turns.reading():
-            rows = None if among is None else self._rows.of_keys(among)
-            subjects = self._subjects if rows is None else self._count(rows)
-            if not subjects:
-                nobody = np.empty(0, np.int64), np.empty(0, np.float32)
-                return Hits(*nobody, 0, 0, 1, self._revision)
-            wanted = min(limit, subjects)
-            samples = len(self._rows) if rows is None else len(rows)
-            if fusion == "mean":
-                best, similarities, counted = self._by_mean(probes, wanted, rows)
+            return self._hits(probes, limit, fusion, exact, among)
+
+    def search_each(self, probes: Vectors, limit: int, fusion: Rule = "max") -> list[Hits]:
+        """As `search`, for float32 [P, D] of as many people, all as of one revision.
+
+        Where every sample is looked at, that is one product of matrices: the similarities may
+        differ from those of `search` by their rounding.
+        """
+        with self._turns.reading():
+            if fusion == "max" and not self._inverted and self._subjects:
+                return self._exactly(probes, min(limit, self._subjects))
+            return [self._hits(probe[None], limit, fusion, False, None) for probe in probes]
+
+    def _exactly(self, probes: Vectors, wanted: int) -> list[Hits]:
+        fetched = min(FIRST_FETCH * wanted, len(self._rows))
+        similarities, rows = nearest(probes, self._rows.vectors, fetched)
+        hits = []
+        for at, probe in enumerate(probes):
+            if fetched == len(self._rows) or self._count(rows[at]) >= wanted:
+                best = self._first_of_each(rows[at], similarities[at], wanted)
             else:
-                best, similarities = self._best(probes, wanted, rows, exact)
-                # The more samples the best is taken of, the oftener it passes a threshold, but less
-                # and less so: subjects of their mean number pass oftener than these do.
-                counted = -(-samples // subjects)
+                best = self._best(probe[None], wanted, None, exact=True)
+            hits.append(self._named(*best, self._subjects, len(self._rows)))
+        return hits
+
+    def _hits(
+        self, probes: Vectors, limit: int, fusion: Rule, exact: bool, among: Ints | None
+    ) -> Hits:
+        rows = None if among is None else self._rows.of_keys(among)
+        subjects = self._subjects if rows is None else self._count(rows)
+        if not subjects:
+            nobody = np.empty(0, np.int64), np.empty(0, np.float32)
+            return Hits(*nobody, 0, 0, 1, self._revision)
+        wanted = min(limit, subjects)
+        samples = len(self._rows) if rows is None else len(rows)
+        if fusion == "mean":
+            best, similarities, counted = self._by_mean(probes, wanted, rows)
             keys = self._rows.keys[best]
             return Hits(keys, similarities, subjects, samples, counted, self._revision)
+        return self._named(*self._best(probes, wanted, rows, exact), subjects, samples)
+
+    def _named(self, best: Ints, similarities: Similarities, subjects: int, samples: int) -> Hits:
+        """Rows that were found by the best of each subject's samples.
+
+        The more samples the best is taken of, the oftener it passes a threshold, but less and less
+        so: subjects of their mean number pass oftener than these do.
+        """
+        counted = -(-samples // subjects)
+        keys = self._rows.keys[best]
+        return Hits(keys, similarities, subjects, samples, counted, self._revision)
 
     def _count_new(self, subjects: set[int]) -> int:
         """How many have no sample here. A key above all others is new: nobody is looked through."""

@@ -3,15 +3,25 @@
 One connection writes. Others only read, so that no reader waits for a writer.
 """
 
+import errno
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from mien.errors import DataDirectoryLocked, MienError, StorageFull, StoreInvalid
+from mien.errors import (
+    DataDirectoryLocked,
+    MienError,
+    SettingsInvalid,
+    StorageFull,
+    StoreInvalid,
+)
 from mien.gallery.store.pages import LARGEST_FILE, Scrubber
 from mien.gallery.store.schema import is_older, migrate
+
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR}
 
 BUSY_SECONDS = 2.0
 """How long a foreign process that has the file open is waited for."""
@@ -107,19 +117,26 @@ class Readers:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """What SQLite and the file system refuse in the block, as ours, by SQLite's result codes."""
+    """What SQLite and the file system refuse in the block, as ours, by SQLite's result codes.
+
+    Python cannot decode some texts of a damaged file, nor SQLite's messages that quote them.
+    """
     try:
         yield
-    except (sqlite3.DatabaseError, OSError) as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError, OSError) as error:
         raise _translation(path, error) from error
 
 
 def _translation(path: Path, error: Exception) -> MienError:
-    match getattr(error, "sqlite_errorcode", None):
-        case sqlite3.SQLITE_FULL:
-            return StorageFull(f"no space is left for {path}; nothing was changed; make room")
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return DataDirectoryLocked(f"another process uses {path}; end that process")
+    extended: int = getattr(error, "sqlite_errorcode", 0)
+    code = extended & 0xFF
+    number = error.errno if isinstance(error, OSError) else None
+    if code == sqlite3.SQLITE_FULL or number in NO_SPACE:
+        return StorageFull(f"no space is left for {path}; nothing was changed; make room")
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return DataDirectoryLocked(f"another process uses {path}; end that process")
+    if extended == sqlite3.SQLITE_READONLY_DIRECTORY or number in NOT_WRITABLE:
+        return SettingsInvalid(f"cannot write {path}: {error}; make it writable, and its folder")
     return StoreInvalid(
         f"{path} cannot be used as the database of galleries: {error}; "
         "restore it from a copy, or choose another data directory"

@@ -3,6 +3,7 @@
 import logging
 import os
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,16 @@ LONGEST_LOG = 4 * LOG_BYTES
 PATIENCE_MILLISECONDS = 10
 
 COPY_PAGES = 1000
+LEFTOVER = "mien-copy-"
+"""How folders begin that are there for a moment, unless a crash left them."""
+
+UNNAMED = (
+    "locking_mode = EXCLUSIVE",  # so that no file is opened a second time, by its name
+    "journal_mode = WAL",  # as that which is copied says of itself
+    "wal_autocheckpoint = 0",
+    "synchronous = OFF",  # it is there for minutes
+)
+
 BREATH_SECONDS = 0.001
 """After so many pages of a copy, 4 MB, others may write; who waits for the lock gets it then."""
 
@@ -79,12 +90,23 @@ class Journal:
             self.connection.execute("PRAGMA shrink_memory")
             return self._checkpoint(end, until)
 
-    def copy(self, target: Path) -> None:
-        """Copy the whole database as it is at the end; changes go on, and the copy follows them."""
-        with translated(target), closing(sqlite3.connect(target)) as copy:
-            copy.execute("PRAGMA synchronous = OFF")  # it is there for minutes
+    @contextmanager
+    def copied(self, folder: Path) -> Iterator[sqlite3.Connection]:
+        """The whole database as it is at the end of copying it; changes go on, and it follows them.
+
+        The copy lies on the folder's disk and has no name there: whoever is deleted while it is
+        used is in no file, and a crash leaves none.
+        """
+        with translated(folder), ExitStack() as resources:
+            with tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=folder) as hidden:
+                copy = sqlite3.connect(f"{hidden}/copy", isolation_level=None)
+                resources.enter_context(closing(copy))
+                for pragma in UNNAMED:
+                    copy.execute(f"PRAGMA {pragma}")
+                copy.execute("CREATE TABLE opened (file)")  # SQLite opens files when it needs them
             with self.lock:
                 self.connection.backup(copy, pages=COPY_PAGES, progress=self._breathe)
+            yield copy
 
     @contextmanager
     def attached(self, source: Path) -> Iterator[None]:

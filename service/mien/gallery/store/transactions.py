@@ -6,16 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection
 
-from mien.errors import DataDirectoryLocked
+from mien.errors import DataDirectoryLocked, StorageFull
 from mien.gallery.store.connections import Readers, translated
 from mien.gallery.store.forgetting import Removed
-from mien.gallery.store.journal import Journal
+from mien.gallery.store.journal import LEFTOVER, Journal
 from mien.gallery.store.tables import galleries, ledger
 from mien.gallery.store.tables.ledger import Asked
 from mien.gallery.times import Clock
-
-LEFTOVER = "mien-copy-"
-"""How folders begin that are there while a snapshot is taken, unless a crash left them."""
 
 
 class Transactions:
@@ -40,9 +37,17 @@ class Transactions:
     def purge(self) -> None:
         """Take deleted bytes out of the write-ahead log and out of the gaps between rows.
 
-        Raises DataDirectoryLocked if a foreign process reads the file and so holds the log.
+        Raises DataDirectoryLocked if a foreign process reads the file and so holds the log, and
+        StorageFull if the file cannot grow by what is in the log: deleted all the same.
         """
-        if not self.journal.settle():
+        try:
+            settled = self.journal.settle()
+        except StorageFull as error:
+            raise StorageFull(
+                f"deleted, but no space is left to move the write-ahead log of {self.path}, so "
+                "that the bytes stay in it; make room, and they go with the next deletion or start"
+            ) from error
+        if not settled:
             raise DataDirectoryLocked(
                 f"deleted, but another process reads {self.path}, so that the bytes stay in its "
                 "write-ahead log; end that process, and they go with the next deletion or start"

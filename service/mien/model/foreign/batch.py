@@ -71,10 +71,12 @@ def _dimension(foreign: Foreign, given: Floats, batch: int) -> int:
         or given.ndim < 2
         or given.shape[0] != batch
         or (max(given.shape[1:]) != dim)
+        or dim < 2  # of one number all that L2 leaves is its sign
     ):
         raise BundleInvalid(
             f"the output {foreign.gives!r} is {given.dtype} of shape {list(given.shape)} for "
-            f"{batch} pictures; an embedding is float32 [batch, D]; name another with --output"
+            f"{batch} pictures; an embedding is float32 [batch, D], D 2 or more; name another "
+            "with --output"
         )
     return dim
 

@@ -6,35 +6,37 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
-from mien.dataset import Person, read, scan
-from mien.errors import DatasetInvalid, InvalidRequest
+from mien.dataset import Person
+from mien.errors import InvalidRequest
 from mien.files import staged
 from mien.matching.calibration import Calibration
 from mien.matching.calibration import calibrate as measure
 from mien.model import sealing
 from mien.model.bundle import Bundle, load
 from mien.model.card import Card
-from mien.model.embedder import BATCH, Embedder
+from mien.model.embedder import Embedder
 from mien.model.foreign import network as networks
 from mien.model.foreign.network import Foreign
+from mien.model.foreign.people import Unusable, embed, people_of, some
 from mien.model.foreign.preprocessing import Preprocessing
 from mien.model.foreign.stated import Stated
-from mien.model.foreign.trial import Crops, People, Tried, attempt, choose
+from mien.model.foreign.trial import Tried, attempt, choose, is_grey
 from mien.model.foreign.wrapping import wrap
 from mien.model.manifest import InputSpec, digest
+from mien.model.pipeline import Pipeline
 from mien.model.proof import check_batches
 from mien.model.sealing import Draft
-from mien.vision.crops import Alignment, crop
-
-MOST_PEOPLE = 100
-MOST_PICTURES = 6
-"""On so many the ways are tried, some twenty of them; the calibration takes the whole folder."""
+from mien.vision.crops import Alignment
 
 UNSEEN = (
     "people of a folder that its importer named, taken for people whom the network never learned "
     "from: mien did not train it and cannot check"
+)
+
+
+FLATTERED = (
+    "The preprocessing was chosen on some of the pictures that the rates were measured on, which "
+    "flatters them a little."
 )
 
 
@@ -54,11 +56,15 @@ class Order:
 
 
 def import_network(
-    order: Order, out: Path, tell: Callable[[Sequence[Tried]], None] = lambda tried: None
+    order: Order,
+    out: Path,
+    tell: Callable[[Sequence[Tried]], None] = lambda tried: None,
+    tell_unusable: Callable[[Sequence[Unusable]], None] = lambda unusable: None,
 ) -> Bundle:
     """Seal a foreign network as the new bundle `out`, calibrated if there is a folder of people.
 
-    `tell` is given the table of what was tried, also if that proves nothing.
+    `tell` is given the table of what was tried, also if that proves nothing; `tell_unusable` the
+    pictures that were left out of the calibration.
 
     Raises OutputExists; InvalidRequest, what is left open and not proved by the folder;
     BundleInvalid, the network cannot be wrapped; DatasetInvalid.
@@ -66,14 +72,16 @@ def import_network(
     with staged(out) as staging:
         foreign = networks.read(order.network, order.output)
         crop_size = order.stated.crop(foreign)
-        people = _people(order.people)
+        people = people_of(order.people)
         way, tried = _way(order, foreign, crop_size, people, tell)
         bundle = sealing.seal(_draft(order, foreign, way, crop_size, tried), staging)
-        embedder = Embedder.of(bundle)
-        check_batches(embedder)
+        check_batches(Embedder.of(bundle))
         if people:
-            calibration = _calibrated(embedder, people, bundle)
-            card = _card(order, way, tried, calibration)
+            embedded = embed(Pipeline(bundle), people)
+            tell_unusable(embedded.unusable)
+            fingerprint = bundle.manifest.fingerprint
+            calibration = measure(embedded.vectors, embedded.people, fingerprint)
+            card = _card(order, way, tried, calibration, embedded.left_out())
             sealing.calibrate(bundle, calibration, card.text())
     return load(out)
 
@@ -94,54 +102,10 @@ def _way(
             f"say {', '.join(order.stated.unknown(foreign))}: how the network was fed is not in "
             "its file; or name a folder of people with --people, on which each way is tried"
         )
-    tried = attempt(foreign, ways, order.flip, *_some(people, *crop_size))
+    crops, labels = some(people, *crop_size)
+    tried = attempt(foreign, ways, order.flip, crops, labels)
     tell(tried)
-    return choose(tried), tried
-
-
-def _people(folder: Path | None) -> list[Person]:
-    people = scan(folder) if folder else []
-    if folder and len(people) < 2:
-        raise DatasetInvalid(f"{folder} has 1 person; error rates need two people at least")
-    if folder and all(len(each.pictures) < 2 for each in people):
-        raise DatasetInvalid(
-            f"{folder} has {len(people)} people, none with a second picture; error rates need two "
-            "pictures of one person at least"
-        )
-    return people
-
-
-def _some(people: Sequence[Person], height: int, width: int) -> tuple[Crops, People]:
-    """Some crops of some people who have two pictures or more, always the same ones."""
-    usable = [person for person in people if len(person.pictures) >= 2]
-    drawn = np.random.default_rng(0).permutation(len(usable))[:MOST_PEOPLE]
-    pictures = [
-        (label, path)
-        for label in sorted(drawn.tolist())
-        for path in usable[label].pictures[:MOST_PICTURES]
-    ]
-    crops = [crop(read(path), height, width) for _, path in pictures]
-    labels = np.array([label for label, _ in pictures], dtype=np.int64)
-    return np.array(crops, np.uint8).reshape(-1, height, width, 3), labels
-
-
-def _calibrated(embedder: Embedder, people: Sequence[Person], bundle: Bundle) -> Calibration:
-    """Over every picture of the folder, a batch of crops in memory at a time."""
-    spec = embedder.spec
-    pictures = [(label, path) for label, each in enumerate(people) for path in each.pictures]
-    vectors = [
-        embedder.embed(
-            np.stack(
-                [
-                    crop(read(path), spec.crop_height, spec.crop_width)
-                    for _, path in pictures[start : start + BATCH]
-                ]
-            )
-        )
-        for start in range(0, len(pictures), BATCH)
-    ]
-    labels = np.array([label for label, _ in pictures], dtype=np.int64)
-    return measure(np.concatenate(vectors), labels, bundle.manifest.fingerprint)
+    return choose(tried, grey=is_grey(crops)), tried
 
 
 def _draft(
@@ -175,8 +139,13 @@ def _draft(
 
 
 def _card(
-    order: Order, way: Preprocessing, tried: Sequence[Tried], calibration: Calibration | None
+    order: Order,
+    way: Preprocessing,
+    tried: Sequence[Tried],
+    calibration: Calibration | None,
+    left_out: str | None = None,
 ) -> Card:
+    """`left_out` is a sentence about pictures of the folder that gave no vector."""
     mirrored = "; the outputs for a crop and its mirror image are added" if order.flip else ""
     source = "found by trial" if tried else "as its importer stated"
     return Card(
@@ -192,14 +161,10 @@ def _card(
         calibration=calibration,
         measured_on=UNSEEN,
         unmeasured="Not measured: it was imported without a folder of people (--people).",
-        notes=(
-            [
-                "The preprocessing was chosen on some of the pictures that the rates were measured "
-                "on, which flatters them a little."
-            ]
-            if tried
-            else []
-        ),
+        notes=[
+            *([FLATTERED] if tried else []),
+            *([f"Of the folder that it was measured on, {left_out}"] if left_out else []),
+        ],
     )
 
 

@@ -97,12 +97,25 @@ def attempt(
     return [best, *sorted(others, key=lambda tried: tried.eer or 0.0), *failed]
 
 
-def choose(tried: Sequence[Tried]) -> Preprocessing:
+def is_grey(crops: Crops) -> bool:
+    """Whether red and blue are the same everywhere, so that their order makes no difference."""
+    return np.array_equal(crops[..., 0], crops[..., 2])
+
+
+def choose(tried: Sequence[Tried], *, grey: bool = False) -> Preprocessing:
     """The best way, if it is clearly better than every other that is not alike.
+
+    `grey`: it was tried on pictures that are (`is_grey`), so that orders of channels are all alike
+    and none is proved.
 
     Raises InvalidRequest, naming the options that would tell it from another.
     """
     best, *others = tried
+    if grey and any(other.way.channels != best.way.channels for other in others):
+        raise InvalidRequest(
+            "the pictures of the folder are grey and do not tell rgb from bgr, which give the same "
+            "vectors; say it with --channels, or name a folder of colour pictures"
+        )
     for other in others:
         if other.worse_in is not None and other.worse_in < CLEARLY and not other.alike:
             raise InvalidRequest(

@@ -9,10 +9,12 @@ from mien.gallery.galleries import Galleries
 from mien.gallery.records import Retention
 from mien.model.bundle import Bundle
 from mien.server import gallery_messages as messages
+from mien.server.call import current_call
 from mien.server.enrol_stream import EnrolStream
 from mien.server.enroller import Enroller
 from mien.server.paging import page_size, read_token, write_token
 from mien.server.streams import Streams
+from mien.server.visible import visible
 from mien.v1 import gallery_pb2, gallery_pb2_grpc
 
 
@@ -47,7 +49,8 @@ class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
         self, request: gallery_pb2.ListGalleriesRequest, context: grpc.ServicerContext
     ) -> gallery_pb2.ListGalleriesResponse:
         size = page_size(request.page_size)
-        infos = self._galleries.page(after=read_token(request.page_token), limit=size + 1)
+        scope, after = current_call().scope, read_token(request.page_token)
+        infos = visible(self._galleries, scope, after, limit=size + 1)
         response = gallery_pb2.ListGalleriesResponse(
             galleries=map(messages.write_gallery, infos[:size])
         )

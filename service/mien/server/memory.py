@@ -1,0 +1,26 @@
+"""How the C library keeps memory that many threads take and give back."""
+
+import ctypes
+
+M_ARENA_MAX = -8
+"""`mallopt(3)` of glibc."""
+
+
+M_MMAP_THRESHOLD = -3
+
+LARGE = 4 * 2**20
+"""Bytes that are asked of the system and given back to it at once. glibc would move this limit up
+to 32 MiB as larger blocks are freed, and Pillow takes 16 MiB at a time for what it decodes."""
+
+
+def share_arenas(most: int) -> bool:
+    """Let all threads share so many arenas, and keep nothing large.
+
+    False where the C library has no such setting.
+
+    glibc gives up to eight for each core, each of which keeps what it once held. With two cores and
+    25,000 malformed requests (`make fuzz`) a server grew from 162 to 207 MiB without end in sight,
+    and with two arenas from 150 to 160 MiB, flat.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return bool(mallopt and mallopt(M_ARENA_MAX, most) and mallopt(M_MMAP_THRESHOLD, LARGE))
