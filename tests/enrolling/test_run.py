@@ -21,6 +21,7 @@ from mien.errors import (
     GalleryNotFound,
     ModelMismatch,
     NotCalibrated,
+    PermissionDenied,
     SettingsInvalid,
     UnsupportedOperatingPoint,
 )
@@ -246,6 +247,26 @@ class TestRefusals:
         assert "calibrat" in bare.notes[0]
         with pytest.raises(NotCalibrated):
             bare.run(tmp_path / "people", Options(misfits="refuse"))
+
+
+def test_a_key_that_may_only_enrol_does_not_look_at_all_and_whoever_may_does_it_later(
+    enrolling: Enrolling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = folder_of_people(tmp_path / "people", 2, 4)
+    (source / "person-0" / "stranger.png").write_bytes(encoded(1, 9))
+
+    def denied(*_: object) -> None:
+        raise PermissionDenied("the key is not for this")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Directory, "duplicates", denied)
+        rows = enrolling.run(source, Options(fmr=FMR))
+        assert not [row for row in rows if row.misfit]
+        assert "the key is not for this" in enrolling.notes[0]
+        with pytest.raises(PermissionDenied):
+            enrolling.run(source, Options(misfits="refuse", fmr=FMR))
+    rows = enrolling.run(source, Options(fmr=FMR))
+    assert [row.key for row in rows if row.misfit] == ["person-0/stranger.png"]
 
 
 class TestTrying:

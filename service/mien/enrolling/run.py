@@ -14,7 +14,13 @@ from mien.enrolling.ledger import Ledger
 from mien.enrolling.options import Options
 from mien.enrolling.place import Place
 from mien.enrolling.sorting import Sorter
-from mien.errors import FailedPrecondition, NotCalibrated, UnsupportedOperatingPoint, of_reason
+from mien.errors import (
+    FailedPrecondition,
+    NotCalibrated,
+    PermissionDenied,
+    UnsupportedOperatingPoint,
+    of_reason,
+)
 from mien.v1 import gallery_pb2, match_pb2, reason_pb2
 
 DELETED_AT_ONCE = 1000
@@ -91,11 +97,11 @@ class Run:
             return
         try:
             found = list(self._misfits())
-        except (NotCalibrated, UnsupportedOperatingPoint) as error:
+        except (NotCalibrated, UnsupportedOperatingPoint, PermissionDenied) as error:
             if self._options.misfits == "refuse":
                 raise
             self.notes.append(f"no picture was looked at for fitting its subject: {error}")
-            found = []
+            return
         self._ledger.forget_misfits()
         for misfit in found:
             self._note(misfit)
