@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/mien/v1/*.proto)
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test torture fuzz soak lint format bench proto docs clean help
+.PHONY: demo test torture fuzz soak kills lint format bench proto docs clean help
 
 help:  ## list the chores
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -31,6 +31,9 @@ SECONDS ?= 900
 
 soak: $(VENV)/dev  ## load a server for 15 minutes with all that callers do, and look at its memory; SECONDS=60 for less
 	$(BIN)/python -m tests.server.soak --seconds $(SECONDS) --seed $(SEED)
+
+kills: $(VENV)/dev  ## enrolling killed at least fifty times in each way, and a million pictures
+	MIEN_KILLS=50 MIEN_LONG_PICTURES=1000000 $(BIN)/pytest tests/enrolling/test_kills.py tests/enrolling/test_folder.py
 
 lint: $(VENV)/dev  ## style, types, arrows between rooms, freshness of generated code
 	$(BIN)/ruff check

@@ -7,6 +7,7 @@ import torch
 from mien.model.bundle import Bundle
 from mien.model.manifest import InputSpec
 from mien.model.sealing import Draft, seal
+from mien.vision.crops import Alignment
 from mien_training.export import to_onnx
 from mien_training.loading import load_recipe
 from mien_training.networks import build
@@ -21,8 +22,8 @@ RECIPE = (
 """A residual network of 250 crops a second on two cores."""
 
 
-def bundle(folder: str) -> Bundle:
-    """Seal the network into a new folder."""
+def bundle(folder: str, alignment: Alignment = "none") -> Bundle:
+    """Seal the network into a new folder; with an alignment, for whole photographs."""
     torch.manual_seed(1)
     recipe = load_recipe("center", list(RECIPE))
     return seal(
@@ -30,7 +31,7 @@ def bundle(folder: str) -> Bundle:
             name="untrained",
             license="Apache-2.0",
             created="2026-01-01T00:00:00+00:00",
-            input=InputSpec(crop_height=SIDE, crop_width=SIDE, alignment="none", dim=DIM),
+            input=InputSpec(crop_height=SIDE, crop_width=SIDE, alignment=alignment, dim=DIM),
             network=to_onnx(build(recipe), recipe.crop),
             card="# untrained\n",
         ),

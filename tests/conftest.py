@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 
 from mien.model.bundle import Bundle
@@ -5,6 +7,14 @@ from tests import bundles
 
 # What they compare is told when it differs, as in tests.
 pytest.register_assert_rewrite(*(f"tests.gallery.{each}" for each in ("looks", "torture", "world")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What commands remember is not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Folders of people: `<folder>/<person>/<picture>`."""
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def scan(folder: Path) -> list[Person]:
         raise DatasetInvalid(
             f"{folder} has no people in it; expected {folder}/<person>/<picture>.jpg"
         )
-    _check_names(folder, people)
+    check_names(folder, [person.name for person in people])
     for person in people:
         if not person.pictures:
             raise DatasetInvalid(
@@ -71,13 +72,14 @@ def _pictures(folder: Path) -> list[Path]:
     )
 
 
-def _check_names(folder: Path, people: list[Person]) -> None:
+def check_names(folder: Path, names: Iterable[str]) -> None:
+    """Raise DatasetInvalid if two are one name, letter case and Unicode composition aside."""
     seen: dict[str, str] = {}
-    for person in people:
-        key = unicodedata.normalize("NFC", person.name).casefold()
+    for name in names:
+        key = unicodedata.normalize("NFC", name).casefold()
         if key in seen:
             raise DatasetInvalid(
-                f"two folders of one name in {folder}: {seen[key]!r} and {person.name!r}; "
+                f"two folders of one name in {folder}: {seen[key]!r} and {name!r}; "
                 "rename or join them"
             )
-        seen[key] = person.name
+        seen[key] = name

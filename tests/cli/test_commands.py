@@ -140,6 +140,29 @@ def test_health_tells_by_its_exit_status(server: ServerProcess) -> None:
     assert "no answer from" in refused(run("mien", "health", "--server", "127.0.0.1:1"))
 
 
+def test_a_bad_picture_is_told_of_and_the_others_are_enrolled(
+    server: ServerProcess, gallery: str, tmp_path: Path
+) -> None:
+    people = folder_of_people(tmp_path / "people", people=2, shots=2)
+    (people / "person-1" / "bad.jpg").write_bytes(b"I am a text file")
+    finished = run("mien", "enroll", people, "--gallery", gallery, "--server", server.address)
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("'person-1/bad.jpg': IMAGE_UNDECODABLE: the 16 bytes are no")
+    assert "enrolled 4 pictures of 2 subjects, 0 known already, 1 refused;" in finished.stdout
+
+
+def test_names_in_any_script_are_enrolled(
+    server: ServerProcess, gallery: str, tmp_path: Path
+) -> None:
+    people = folder_of_people(tmp_path / "people", people=1, shots=1)
+    (people / "person-0").rename(people / "Zoë Ødegård")
+    finished = run("mien", "enroll", people, "--gallery", gallery, "--server", server.address)
+    assert finished.returncode == 0
+    probe = people / "Zoë Ødegård" / "0.png"
+    found = run("mien", "identify", probe, "--gallery", gallery, "--server", server.address)
+    assert "Zoe-degard-u" in found.stdout
+
+
 class TestBadFolders:
     """Each is refused in one sentence, and the gallery stays as it was."""
 
@@ -150,42 +173,16 @@ class TestBadFolders:
         infos = [json.loads(line) for line in printed.splitlines()]
         assert [g["samples"] for g in infos if g["gallery_id"] == gallery] == ["0"]
 
-    @pytest.mark.parametrize(
-        ("content", "message"),
-        [
-            (b"", "empty"),
-            (encoded(1, 0, ".jpg")[:300], "damaged"),
-            (b"I am a text file", "no JPEG, PNG"),
-            (b"P5\n0 0\n255\n", "bad.jpg"),
-        ],
-        ids=["empty", "truncated", "text", "0x0"],
-    )
-    def test_a_picture_that_is_none(
-        self, enroll: str, gallery: str, tmp_path: Path, content: bytes, message: str
-    ) -> None:
-        people = folder_of_people(tmp_path / "people", people=2, shots=2)
-        (people / "person-1" / "bad.jpg").write_bytes(content)
-        finished = run("mien", "enroll", people, "--gallery", gallery, "--server", enroll)
-        sentence = refused(finished)
-        assert "bad.jpg" in sentence
-        assert message in sentence
-
-    def test_a_folder_without_pictures(self, enroll: str, gallery: str, tmp_path: Path) -> None:
-        (tmp_path / "people" / "somebody").mkdir(parents=True)
+    def test_a_folder_without_people(self, enroll: str, gallery: str, tmp_path: Path) -> None:
+        (tmp_path / "people").mkdir()
         finished = run(
             "mien", "enroll", tmp_path / "people", "--gallery", gallery, "--server", enroll
         )
-        assert "has no pictures" in refused(finished)
+        assert "has no people in it" in refused(finished)
 
     def test_a_missing_folder(self, enroll: str, gallery: str, tmp_path: Path) -> None:
         finished = run("mien", "enroll", tmp_path / "no", "--gallery", gallery, "--server", enroll)
         assert "is no folder" in refused(finished)
-
-    def test_a_name_that_is_no_subject_id(self, enroll: str, gallery: str, tmp_path: Path) -> None:
-        people = folder_of_people(tmp_path / "people", people=1, shots=1)
-        (people / "person-0").rename(people / "Zoë Ödegård")
-        finished = run("mien", "enroll", people, "--gallery", gallery, "--server", enroll)
-        assert "subject id 'Zoë Ödegård' is not accepted" in refused(finished)
 
     def test_two_folders_of_one_name(self, enroll: str, gallery: str, tmp_path: Path) -> None:
         people = folder_of_people(tmp_path / "people", people=1, shots=1)

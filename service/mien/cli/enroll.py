@@ -1,41 +1,215 @@
 """`mien enroll`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mien.cli.options import gallery_option, server_option
+from mien.cli.group import needing
+from mien.cli.options import detector_option, gallery_option, server_option
+
+if TYPE_CHECKING:
+    from mien.enrolling.options import Options
+    from mien.enrolling.place import Place
+
+REFUSED_SHOWN = 20
+"""Refused pictures that are told of on the terminal; the report has all."""
+
+_POLICY = click.Choice(["report", "refuse"])
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("source", type=click.Path(path_type=Path))
 @gallery_option
 @server_option
-def enroll(folder: Path, gallery: str, address: str) -> None:
-    """Enrol every picture of FOLDER/<subject>/<picture>.
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A data directory that no server has open, instead of --server.",
+)
+@click.option(
+    "--bundle",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="With --data: the bundle that embeds; a server has its own.",
+)
+@detector_option
+@click.option("--create", is_flag=True, help="Create the gallery if it is missing.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what became of each picture, one JSON object a line, and a page beside it.",
+)
+@click.option(
+    "--plan", is_flag=True, help="Say what would be added, skipped, changed and removed; no more."
+)
+@click.option("--validate-only", is_flag=True, help="Do everything but the write.")
+@click.option("--sync", is_flag=True, help="Remove what came from SOURCE and is not in it now.")
+@click.option("--duplicates", type=_POLICY, default="report", show_default=True,
+              help="The same picture of one person again.")  # fmt: skip
+@click.option("--other-subject", type=_POLICY, default="report", show_default=True,
+              help="One face or picture under two names.")  # fmt: skip
+@click.option("--misfits", type=_POLICY, default="report", show_default=True,
+              help="A picture that does not fit its subject's others.")  # fmt: skip
+@click.option(
+    "--fmr",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="False match rate by which faces are alike; the server's default, if left out.",
+)
+@click.option("--multi-face", type=click.Choice(["reject", "largest"]), default="reject",
+              show_default=True, help="A picture of several faces.")  # fmt: skip
+@click.option(
+    "--ledger",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where is kept what was done; a file of your own for SOURCE and gallery, if left out.",
+)
+@click.option("--afresh", is_flag=True, help="Forget the ledger and look at everything again.")
+def enroll(source: Path, gallery: str, address: str, **given: Any) -> None:
+    """Enrol the pictures of SOURCE: SOURCE/<subject>/…/<picture>, or a list, .csv or .jsonl.
 
-    All pictures are read before the first is sent, so a bad one leaves the gallery as it was.
-    Enrolling a folder again adds only what is new, also after an interruption.
+    Killed and run again it goes on. The exit status is 0 if every picture is enrolled, 1 if some
+    were refused, and 2 if it failed.
     """
+    from mien.enrolling import ledger_file
+    from mien.enrolling.source import Source
+
+    _check(given)
+    options = _options(given)
+    where = f"data {given['data'].resolve()}" if given["data"] else f"server {address}"
+    path = given["ledger"] or ledger_file.default_path(source, where, gallery)
+    came_from = Source(source)
+    came_from.items()  # what is no source is refused before anything is opened
+    with (
+        _place(gallery, address, options, given) as place,
+        ledger_file.opened(path, afresh=given["afresh"], tries=options.tries) as ledger,
+    ):
+        status = _run(came_from, gallery, place, ledger, options, given["report"])
+    click.get_current_context().exit(status)
+
+
+def _check(given: dict[str, Any]) -> None:
+    named = click.get_current_context().get_parameter_source("address")
+    if given["data"] and named is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("--data and --server exclude each other")
+    if bool(given["data"]) != bool(given["bundle"]):
+        raise click.UsageError("--data needs a --bundle, and --bundle is for --data")
+    if given["detector_model"] and not given["data"]:
+        raise click.UsageError("--detector-model is for --data; a server has its own")
+    if given["plan"] and given["validate_only"]:
+        raise click.UsageError("--plan and --validate-only exclude each other")
+    if given["create"] and (given["plan"] or given["validate_only"]):
+        raise click.UsageError("--create changes something; leave it out of what only tries")
+
+
+def _options(given: dict[str, Any]) -> "Options":
+    from mien.enrolling.options import Options
+
+    names = ("duplicates", "other_subject", "misfits", "multi_face", "sync", "plan")
+    chosen = {name: given[name] for name in (*names, "validate_only")}
+    return Options(**chosen, fmr=given["fmr"] or 0.0)
+
+
+@contextmanager
+def _place(
+    gallery: str, address: str, options: "Options", given: dict[str, Any]
+) -> "Iterator[Place]":
+    from mien.errors import GalleryExists
+
+    with _opened(gallery, address, options, given) as place:
+        if given["create"]:
+            try:
+                place.create()
+            except GalleryExists:
+                click.echo(f"{gallery} is there already", err=True)
+        place.gallery()
+        yield place
+
+
+@contextmanager
+def _opened(
+    gallery: str, address: str, options: "Options", given: dict[str, Any]
+) -> "Iterator[Any]":
+    if given["data"] is None:
+        from mien.cli.connection import connect
+        from mien.enrolling.service import Service
+
+        with connect(address) as client:
+            yield Service(client, gallery, options)
+        return
+    from mien.enrolling.directory import Directory
+    from mien.model.bundle import load
+
+    bundle, data, detector = load(given["bundle"]), given["data"], given["detector_model"]
+    with Directory(data, gallery, bundle, options, detector, create=given["create"]) as directory:
+        yield directory
+
+
+def _run(
+    source: Any, gallery: str, place: "Place", ledger: Any, options: "Options", out: Path | None
+) -> int:
+    import sys
+
     from tqdm import tqdm
 
-    from mien import dataset
-    from mien.cli.connection import connect
-    from mien.gallery.ids import check_id
+    from mien.enrolling.report import Totals
+    from mien.enrolling.run import Run
 
-    people = dataset.scan(folder)
-    for person in people:
-        check_id("subject", person.name)
-    pictures = [(person.name, path) for person in people for path in person.pictures]
-    with connect(address) as client:
-        client.get_gallery(gallery)
-        for _, path in tqdm(pictures, desc="read", unit="picture", disable=None):
-            dataset.read(path)
-        known = 0
-        for subject, path in tqdm(pictures, desc="enrol", unit="picture", disable=None):
-            known += client.enroll(gallery, subject, path.read_bytes()).already_existed
-        info = client.get_gallery(gallery)
-    click.echo(
-        f"enrolled {len(pictures) - known} pictures of {len(people)} subjects, {known} known "
-        f"already; {gallery} has {info.subjects} subjects, {info.samples} samples"
+    if out is not None:
+        with needing("jinja2", "report"):
+            import jinja2  # noqa: F401 - before hours of work
+    total = source.count() if sys.stderr.isatty() else None
+    with tqdm(total=total, desc="enrol", unit="picture", disable=None) as progress:
+        run = Run(ledger, place, options, progress)
+        try:
+            run.go(source.items())
+        finally:
+            if out is not None:
+                _write(source, gallery, ledger, run.notes, out)
+    for note in run.notes:
+        click.echo(f"note: {note}", err=True)
+    return _tell(Totals.of(ledger), ledger, place, options)
+
+
+def _write(source: Any, gallery: str, ledger: Any, notes: list[str], out: Path) -> None:
+    from mien.enrolling import page, report
+
+    report.write(ledger, out)
+    page.write(ledger, source.root, f"{source.path.name} into {gallery}", notes,
+               out.with_suffix(".html"))  # fmt: skip
+
+
+def _tell(totals: Any, ledger: Any, place: "Place", options: "Options") -> int:
+    """On the terminal: what was refused, and the sums. Returns the exit status."""
+    from itertools import islice
+
+    refused = totals.outcomes["refused"]
+    rows = (row for row in ledger.walk() if row.outcome == "refused")
+    for row in islice(rows, REFUSED_SHOWN):
+        click.echo(f"{row.key!a}: {row.refusal.reason}: {row.refusal.message}", err=True)
+    if refused > REFUSED_SHOWN:
+        click.echo(f"and {refused - REFUSED_SHOWN} more; --report tells of all", err=True)
+    click.echo(_sums(totals, place, options))
+    return 1 if refused else 0
+
+
+def _sums(totals: Any, place: "Place", options: "Options") -> str:
+    found = totals.outcomes
+    told = {
+        "refused": "refused",
+        "duplicate": "twice in the source",
+        "passed_over": "other files",
+        "change": "to be changed",
+        "remove": "to be removed",
+        "removed": "removed",
+    }
+    rest = "".join(f", {found[each]} {name}" for each, name in told.items() if found[each])
+    if options.plan:
+        return f"{found['add']} pictures to be added, {found['known']} known already{rest}"
+    info = place.gallery()
+    done = "would enrol" if options.tries else "enrolled"
+    return (
+        f"{done} {found['enrolled']} pictures of {totals.subjects} subjects, {found['known']} "
+        f"known already{rest}; {info.gallery_id} has {info.subjects} subjects, "
+        f"{info.samples} samples"
     )

@@ -125,17 +125,20 @@ class AsyncClient:
         return self._stream(rpcs.IDENTIFY_STREAM, sent, match_pb2.IdentifyStreamResponse)
 
     async def enroll_batch(
-        self, samples: AsyncIterable[gallery_pb2.EnrollSampleRequest]
+        self, samples: AsyncIterable[gallery_pb2.EnrollSampleRequest], attempts: int | None = None
     ) -> AsyncIterator[gallery_pb2.EnrollBatchResponse]:
         """As `Client.enroll_batch`."""
-        sending, attempts = _Sending(aiter(samples)), Attempts(safe=True, deadline=None)
+        sending, trying = (
+            _Sending(aiter(samples)),
+            Attempts(safe=True, deadline=None, most=attempts),
+        )
         call = self._call(rpcs.ENROLL_BATCH, gallery_pb2.EnrollBatchResponse)
         try:
             while True:
                 try:
                     async for response in call(sending.requests()):
                         sending.unanswered.answered(response)
-                        attempts.progressed()
+                        trying.progressed()
                         yield response
                     return
                 except (grpc.RpcError, asyncio.CancelledError) as error:
@@ -143,7 +146,7 @@ class AsyncClient:
                         raise sending.failure from None
                     if not isinstance(error, grpc.RpcError):
                         raise
-                    await self._wait(attempts, error)
+                    await self._wait(trying, error)
         finally:
             sending.close()
 

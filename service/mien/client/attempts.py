@@ -9,7 +9,7 @@ from mien.errors import MienError, ResourceExhausted, ServerUnavailable
 DEADLINE_SECONDS = 30.0
 
 MOST = 5
-"""Attempts at a call, or in a row at going on with a stream."""
+"""Attempts at a call, or in a row at going on with a stream, unless more are asked for."""
 
 FIRST_PAUSE = 0.1
 """Seconds. Each pause is up to twice as long as the one before."""
@@ -26,6 +26,7 @@ class Attempts:
 
     safe: bool
     deadline: float | None
+    most: int | None = None
     _started: float = field(init=False)
     _made: int = field(init=False, default=0)
 
@@ -46,7 +47,7 @@ class Attempts:
     def pause(self, refused: MienError) -> float | None:
         """Seconds until the next attempt; None if there is to be none, and the error is final."""
         self._made += 1
-        if not self.safe or self._made >= MOST:
+        if not self.safe or self._made >= (self.most or MOST):
             return None
         if isinstance(refused, ServerUnavailable):
             seconds = self._backoff()

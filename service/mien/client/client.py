@@ -122,27 +122,28 @@ class Client:
         return self._stream(rpcs.IDENTIFY_STREAM, sent, match_pb2.IdentifyStreamResponse)
 
     def enroll_batch(
-        self, samples: Iterable[gallery_pb2.EnrollSampleRequest]
+        self, samples: Iterable[gallery_pb2.EnrollSampleRequest], attempts: int | None = None
     ) -> Iterator[gallery_pb2.EnrollBatchResponse]:
         """What became of each sample, in order; `mien.client.enrolment` makes one.
 
         All are for one gallery. If the server goes away the stream goes on where it was, and
-        nothing is enrolled twice.
+        nothing is enrolled twice; it is tried `attempts` times in a row, or as often as a
+        single call.
         """
-        sending, attempts = Sending(iter(samples)), Attempts(safe=True, deadline=None)
+        sending, trying = Sending(iter(samples)), Attempts(safe=True, deadline=None, most=attempts)
         while True:
             try:
                 for response in self._call(rpcs.ENROLL_BATCH, gallery_pb2.EnrollBatchResponse)(
                     sending.requests()
                 ):
                     sending.unanswered.answered(response)
-                    attempts.progressed()
+                    trying.progressed()
                     yield response
                 return
             except grpc.RpcError as error:
                 if sending.failure:
                     raise sending.failure from None
-                self._wait(attempts, error)
+                self._wait(trying, error)
 
     @property
     def channel(self) -> grpc.Channel:
