@@ -61,14 +61,23 @@ def aligned(folder: Path, seed: int = 0) -> Bundle:
     return seal(replace(draft(seed), input=spec), folder)
 
 
+def aligned_calibrated(folder: Path, seed: int = 0) -> Bundle:
+    """As `aligned`, with rates; by portraits that lie as the template does."""
+    return _calibrated(aligned(folder, seed), 40, 6)
+
+
 def uncalibrated(folder: Path, seed: int = 0) -> Bundle:
     return seal(draft(seed), folder)
 
 
 def calibrated(folder: Path, seed: int = 0, people: int = 40, shots: int = 6) -> Bundle:
     """Calibrated on generated people numbered from 1000."""
-    bundle = uncalibrated(folder, seed)
-    return calibrate(bundle, measured(bundle, people, shots), card="# projection, calibrated\n")
+    return _calibrated(uncalibrated(folder, seed), people, shots)
+
+
+def _calibrated(bundle: Bundle, people: int, shots: int) -> Bundle:
+    card = "# projection, calibrated\n"
+    return calibrate(bundle, measured(bundle, people, shots), card=card)
 
 
 def measured(bundle: Bundle, people: int = 40, shots: int = 6) -> calibration.Calibration:

@@ -61,7 +61,7 @@ A message says what is wrong, with which value, and what to do next. How a class
 is one table in `mien.server.interceptors`; each branch is one status code.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 
@@ -100,7 +100,14 @@ class ImageTooLarge(InvalidArgument):
 
 
 class FaceRefused(InvalidArgument):
-    """A picture that can be read, and whose face is of no use (ISO/IEC 29794-5 grades faces)."""
+    """A picture that can be read, and whose face is of no use (ISO/IEC 29794-5 grades faces).
+
+    `reasons` are all that are wrong with the face, that of the class first.
+    """
+
+    def __init__(self, message: str, reasons: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.reasons = tuple(reasons) or (self.reason,)
 
 
 class NoFace(FaceRefused):

@@ -1,7 +1,9 @@
 """How long the stages of an answer take, for whoever listens; a server's metrics do.
 
-Stages: `decode` (a picture's bytes to its crop), `embed` (crops to vectors, with the wait for a
-batch), `network` (one batch), `search` (of a gallery), `enroll` (until durable and searchable).
+Stages: `decode` (a picture's bytes to pixels, and to the crop where the whole picture is one),
+`detect` (the faces in it), `align` (faces judged and brought to crops), `embed` (crops to vectors,
+with the wait for a batch), `network` (one batch), `search` (of a gallery), `enroll` (until durable
+and searchable).
 """
 
 import time

@@ -11,6 +11,9 @@ MESSAGE_LIMITS = [
 ]
 """As options of a channel or a server."""
 
+ALL_REASONS = "reasons"
+"""In the metadata of an ErrorInfo: all reasons of a face that is refused for several, by commas."""
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches what listens there."""

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from mien.errors import DatasetInvalid
+from mien.evaluation import sources
 from mien.evaluation.evaluate import Request, evaluate
 from mien.model.bundle import Bundle
 from mien.model.pipeline import Pipeline
-from tests.bundles import calibrated, uncalibrated
+from tests.bundles import aligned, calibrated, uncalibrated
 from tests.evaluation import made
 from tests.faces import encoded, folder_of_people
 from tests.processes import run
+from tests.vision.portraits import Patches, file, folder_of_photographs, photograph
 
 
 @pytest.fixture(scope="module")
@@ -303,3 +305,51 @@ def test_what_only_looks_like_a_picture_does_not_end_an_evaluation(
     (folder / "person-0" / "folder.png").mkdir()
     (folder / "person-1" / "link.png").symlink_to(tmp_path / "nothing.png")
     assert made.evaluated(bundle.folder, folder)["acquisition"]["pictures"] == 6
+
+
+class TestPhotographs:
+    """A bundle that aligns faces finds them in the pictures of the dataset."""
+
+    @pytest.fixture
+    def photographs(self, tmp_path: Path) -> Path:
+        folder = folder_of_photographs(tmp_path / "photographs", 4, 3)
+        (folder / "p0" / "9.png").write_bytes(file(photograph()))
+        return folder
+
+    @pytest.fixture
+    def aligned_bundle(self, tmp_path: Path) -> Bundle:
+        return aligned(tmp_path / "aligned")
+
+    def test_its_faces_are_found_and_whoever_has_none_is_told(
+        self, aligned_bundle: Bundle, photographs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[Path | None] = []
+
+        def detector(alignment: str, model: Path | None) -> Patches:
+            asked.append(model)
+            return Patches()
+
+        monkeypatch.setattr(sources, "detector_for", detector)
+        model = Path("some.onnx")
+        report = evaluate(aligned_bundle, Request(photographs, detector_model=model))
+        assert asked == [model]
+        assert report.acquisition
+        assert report.acquisition.failures_to_acquire == 1
+        assert report.data.pictures == 12
+        assert report.verification.eer < 0.2
+
+    @pytest.mark.parametrize("command", [("evaluate",), ("bundle", "compare")])
+    def test_a_missing_detector_is_one_sentence_with_the_command(
+        self,
+        aligned_bundle: Bundle,
+        photographs: Path,
+        tmp_path: Path,
+        command: tuple[str, ...],
+    ) -> None:
+        bundles = [aligned_bundle.folder] * len(command)
+        gone = tmp_path / "gone.onnx"
+        finished = run("mien", *command, *bundles, photographs, "--detector-model", gone)
+        assert finished.returncode == 2
+        (sentence,) = finished.stderr.splitlines()
+        assert "gone.onnx is no file" in sentence
+        assert "mien models fetch yunet" in sentence

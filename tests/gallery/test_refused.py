@@ -17,7 +17,7 @@ from mien.errors import (
     MienError,
     OutputExists,
     RequestIdReused,
-    StoreInvalid,
+    SnapshotInvalid,
 )
 from mien.gallery.galleries import Galleries
 from mien.gallery.records import Enrolment
@@ -150,7 +150,7 @@ def test_a_snapshot_with_what_is_no_unit_vector_is_not_restored(
     plant(tmp_path / "bad", 1, BAD[name])
     before = bytes_of(data)
     for wanted in ("staff", "new"):
-        with pytest.raises(StoreInvalid, match="vector"):
+        with pytest.raises(SnapshotInvalid, match="vector"):
             staff.restore(tmp_path / "bad", wanted)
     assert bytes_of(data) == before
 

@@ -38,6 +38,7 @@ from mien.maintenance import Maintenance
 from mien.matching.decision import TargetFMR
 from mien.matching.metrics import Vectors
 from mien.model.bundle import Bundle
+from mien.server import snapshots
 from mien.server.duplicates import find_duplicates
 from mien.server.server import Server
 from mien.server.settings import Settings

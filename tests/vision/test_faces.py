@@ -3,8 +3,8 @@ import pytest
 
 from mien.errors import InvalidRequest
 from mien.vision.alignment import TEMPLATE
-from mien.vision.faces import AtLandmarks, Box, Face, InBox, WholePicture, largest_first
-from tests.vision.portraits import Told, face, photograph
+from mien.vision.faces import AtLandmarks, Box, Face, InBox, InShares, WholePicture, largest_first
+from tests.vision.portraits import Patches, Told, face, photograph
 
 PICTURE = np.zeros((480, 640, 3), np.uint8)
 
@@ -105,3 +105,23 @@ def test_a_portrait_of_these_tests_has_its_face_where_it_says() -> None:
     pixels = photograph(face(320, 240))
     assert (pixels[0, 0] == 90).all()
     assert pixels[200:280, 280:360].std() > 10
+
+
+class TestInShares:
+    """The box of a caller who does not know how many pixels the picture has."""
+
+    @pytest.mark.parametrize(("height", "width"), [(480, 640), (960, 1280)])
+    def test_it_is_the_box_of_as_many_pixels(self, height: int, width: int) -> None:
+        scale = width / 640
+        one, two = face(200 * scale, 240 * scale, 2 * scale), face(470 * scale, 240 * scale, scale)
+        pixels = photograph(one, two, height=height, width=width)
+        shares = Box(400 / 640, 170 / 480, 140 / 640, 140 / 480)
+        (found,) = InShares(shares, Patches()).detect(pixels)
+        in_pixels = Box(400 * scale, 170 * scale, 140 * scale, 140 * scale)
+        (same,) = InBox(in_pixels, Patches()).detect(pixels)
+        assert found.box == pytest.approx(same.box)
+        assert found.box == pytest.approx(two.box, abs=2)
+
+    def test_beside_the_picture_is_refused_as_of_pixels(self) -> None:
+        with pytest.raises(InvalidRequest, match="no pixel"):
+            InShares(Box(1.6, 0, 0.1, 0.1), Patches()).detect(photograph())

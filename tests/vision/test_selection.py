@@ -1,7 +1,7 @@
 import pytest
 
 from mien.errors import MultipleFaces, NoFace
-from mien.vision.selection import MultiFace, select
+from mien.vision.selection import MOST_FACES, MultiFace, select
 from tests.vision.portraits import face
 
 LARGE, MIDDLE, SMALL = face(400, 300, 3), face(100, 300, 2), face(100, 90, 1)
@@ -28,11 +28,23 @@ def test_of_several_faces_each_policy_does_what_it_is_called() -> None:
     assert select(faces, "all") == [LARGE, MIDDLE, SMALL]
 
 
-@pytest.mark.parametrize("policy", ["reject", "largest", "all"])
+@pytest.mark.parametrize("policy", ["reject", "largest"])
 def test_what_cannot_be_used_does_not_count_beside_what_can(policy: MultiFace) -> None:
     assert select([UNSURE, MIDDLE, TINY], policy) == [MIDDLE]
 
 
-@pytest.mark.parametrize("policy", ["reject", "largest", "all"])
+@pytest.mark.parametrize("policy", ["reject", "largest"])
 def test_where_none_can_be_used_the_largest_says_why(policy: MultiFace) -> None:
     assert select([TINY, UNSURE], policy) == [UNSURE]
+
+
+def test_all_are_all_also_those_that_cannot_be_used() -> None:
+    assert select([TINY, MIDDLE, UNSURE], "all") == [UNSURE, MIDDLE, TINY]
+
+
+def test_all_of_too_many_are_refused_rather_than_cut_short() -> None:
+    crowd = [face(10 * number, 300, 1) for number in range(MOST_FACES + 1)]
+    assert len(select(crowd[1:], "all")) == MOST_FACES
+    with pytest.raises(MultipleFaces, match="101 faces, and all of at most 100"):
+        select(crowd, "all")
+    assert select(crowd, "largest")

@@ -1,6 +1,7 @@
 """YuNet itself: what needs no network of weights, and what does, where one lies beside us."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -10,9 +11,9 @@ import pytest
 from mien.errors import DetectorMissing
 from mien.vision.alignment import TEMPLATE, align, similarity
 from mien.vision.detector_file import KNOWN
-from mien.vision.faces import InBox
+from mien.vision.faces import InBox, WholePicture
 from mien.vision.images import decode
-from mien.vision.yunet import SIDE, YuNet
+from mien.vision.yunet import SIDE, YuNet, detector_for
 from tests.vision.shared import YUNET_FILE, needs_detector, needs_photos, some
 
 
@@ -159,3 +160,72 @@ def found_again(detector: YuNet, crops: list[np.ndarray]) -> np.ndarray:
     mean = np.mean([mark for mark in marks if mark is not None], axis=0)
     assert np.abs(mean - TEMPLATE).max() < 6
     return np.asarray(mean)
+
+
+@needs_detector
+class TestThreads:
+    """OpenCV's object is not safe in threads."""
+
+    def test_threads_take_turns_at_as_many_networks_as_were_allowed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        detector, made = YuNet(YUNET_FILE, networks=2), []
+        busy, most, lock = [0], [0], threading.Lock()
+        make = detector._made
+
+        class Counted:
+            """A network that notes how many are at work, and fails where one works twice."""
+
+            def __init__(self) -> None:
+                self.inner, self.turn = make(), threading.Lock()
+                made.append(self)
+
+            def setInputSize(self, size: tuple[int, int]) -> None:  # noqa: N802 - OpenCV's
+                self.inner.setInputSize(size)
+
+            def detect(self, picture: np.ndarray) -> object:
+                assert self.turn.acquire(blocking=False), "one network, two threads"
+                with lock:
+                    busy[0] += 1
+                    most[0] = max(most[0], busy[0])
+                found = self.inner.detect(picture)
+                with lock:
+                    busy[0] -= 1
+                self.turn.release()
+                return found
+
+        while not detector._free.empty():
+            detector._free.get()
+        for _ in range(2):
+            detector._free.put(None)
+        monkeypatch.setattr(detector, "_made", Counted)
+        noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+        with ThreadPoolExecutor(16) as callers:
+            found = list(callers.map(detector.detect, [noise] * 32))
+        assert found == [[]] * 32
+        assert 1 <= len(made) <= 2
+        assert 1 <= most[0] <= 2
+
+    def test_one_that_could_not_be_made_is_made_for_the_next(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Or the last place would be taken for ever, and everybody would wait."""
+        detector = YuNet(YUNET_FILE, networks=1)
+        detector._free.get()
+        detector._free.put(None)
+
+        def fail() -> None:
+            raise DetectorMissing("no memory")
+
+        black = np.zeros((64, 64, 3), np.uint8)
+        with monkeypatch.context() as patched:
+            patched.setattr(detector, "_made", fail)
+            with pytest.raises(DetectorMissing, match="no memory"):
+                detector.detect(black)
+        assert detector.detect(black) == []
+
+
+def test_what_an_alignment_needs(tmp_path: Path) -> None:
+    assert isinstance(detector_for("none", tmp_path / "gone"), WholePicture)
+    with pytest.raises(DetectorMissing, match=r"gone is no file.*mien models fetch yunet"):
+        detector_for("arcface-5", tmp_path / "gone")

@@ -19,6 +19,7 @@ def compare(
     pairs: Path | None,
     groups: Path | None,
     threshold: float | None,
+    detector_model: Path | None,
     out: Path | None,
     seed: int,
     json: bool,
@@ -29,4 +30,5 @@ def compare(
     """
     from mien.evaluation.evaluate import Request
 
-    measure(a, b, Request(dataset, pairs, groups, threshold, None, seed), out, json=json)
+    request = Request(dataset, pairs, groups, threshold, None, seed, detector_model)
+    measure(a, b, request, out, json=json)

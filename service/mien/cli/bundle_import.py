@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast, get_args
 import click
 
 from mien.cli.group import needing
+from mien.cli.options import detector_option
 from mien.model.foreign.preprocessing import (
     CHANNELS,
     LAYOUTS,
@@ -85,6 +86,7 @@ def extent(
     type=click.Path(path_type=Path),
     help="A folder of people: calibrates on it, and tries what the options leave open.",
 )
+@detector_option
 def import_network(
     network: Path,
     out: Path,
@@ -100,6 +102,7 @@ def import_network(
     output: str | None,
     flip: bool,
     people: Path | None,
+    detector_model: Path | None,
 ) -> None:
     """Seal NETWORK, any face embedder as an ONNX file, in a bundle.
 
@@ -119,6 +122,7 @@ def import_network(
         output=output,
         flip=flip,
         people=people,
+        detector_model=detector_model,
     )
 
     def tell_unusable(unusable: "Sequence[Unusable]") -> None:

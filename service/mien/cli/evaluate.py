@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mien.cli.group import needing
-from mien.cli.options import json_option, threshold_option
+from mien.cli.options import detector_option, json_option, threshold_option
 
 if TYPE_CHECKING:
     from mien.evaluation.contract import Report
@@ -30,6 +30,7 @@ OPTIONS = (
         help="Rates per group: a CSV with the columns person and group.",
     ),
     threshold_option,
+    detector_option,
     click.option(
         "--out",
         type=click.Path(path_type=Path),
@@ -77,6 +78,7 @@ def evaluate(
     pairs: Path | None,
     groups: Path | None,
     threshold: float | None,
+    detector_model: Path | None,
     out: Path | None,
     seed: int,
     json: bool,
@@ -88,7 +90,7 @@ def evaluate(
     """
     from mien.evaluation.evaluate import Request
 
-    request = Request(dataset, pairs, groups, threshold, save_vectors, seed)
+    request = Request(dataset, pairs, groups, threshold, save_vectors, seed, detector_model)
     measure(bundle, against, request, out, json=json)
 
 

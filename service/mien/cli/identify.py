@@ -16,6 +16,7 @@ from mien.cli.policy import as_json, describe, policy
 
 if TYPE_CHECKING:
     from mien.v1.match_pb2 import IdentifyResponse
+    from mien.v1.probe_pb2 import Box
 
 
 @click.command()
@@ -59,10 +60,20 @@ def identify(
 def _lines(response: "IdentifyResponse") -> str:
     lines = [describe(response.applied)]
     for face in response.faces:
-        lines.append("identified" if face.identified else "nobody in the gallery")
+        verdict = "identified" if face.identified else "nobody in the gallery"
+        lines.append(verdict + (_place(face.box) if face.HasField("box") else ""))
         lines += [
             f"{candidate.rank:3d}  {candidate.score.similarity:7.4f}  "
             f"{'*' if candidate.accepted else ' '} {candidate.subject_id}"
             for candidate in face.candidates
         ]
+    lines += [
+        f"not searched for{_place(refused.box)}: {refused.rejected.message}"
+        for refused in response.refused
+    ]
     return "\n".join(lines)
+
+
+def _place(box: "Box") -> str:
+    """Where a face's middle is in the picture."""
+    return f", the face at {box.left + box.width / 2:.0%} × {box.top + box.height / 2:.0%}"

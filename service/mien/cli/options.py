@@ -27,6 +27,13 @@ gallery_argument = click.argument("gallery", callback=checked_id)
 
 picture_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 
+detector_option = click.option(
+    "--detector-model",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The face detector, for a bundle that aligns faces; else as `mien models check` tells.",
+)
+
 _address_option = click.option(
     "--server",
     "address",

@@ -7,7 +7,16 @@
 from mien.client.aio import AsyncClient
 from mien.client.attempts import DEADLINE_SECONDS
 from mien.client.client import Client
-from mien.client.requests import Probe, enrolment
+from mien.client.requests import Picture, Probe, enrolment, picture
 from mien.client.requests import identify as search
 
-__all__ = ["DEADLINE_SECONDS", "AsyncClient", "Client", "Probe", "enrolment", "search"]
+__all__ = [
+    "DEADLINE_SECONDS",
+    "AsyncClient",
+    "Client",
+    "Picture",
+    "Probe",
+    "enrolment",
+    "picture",
+    "search",
+]

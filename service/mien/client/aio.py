@@ -16,7 +16,7 @@ from mien.client.credentials import Credentials
 from mien.client.refusals import translated
 from mien.client.rpc import P, Reply, Rpc
 from mien.client.unanswered import Unanswered
-from mien.v1 import embedding_pb2, gallery_pb2, match_pb2
+from mien.v1 import embedding_pb2, gallery_pb2, match_pb2, probe_pb2
 
 _Item = TypeVar("_Item", bound=Message)
 
@@ -107,10 +107,12 @@ class AsyncClient:
         return reply.status == health_pb2.HealthCheckResponse.SERVING
 
     def embed_stream(
-        self, pictures: AsyncIterable[tuple[str, bytes]]
+        self,
+        pictures: AsyncIterable[tuple[str, requests.Picture]],
+        multi_face: requests.MultiFace = probe_pb2.MULTI_FACE_POLICY_UNSPECIFIED,
     ) -> AsyncIterator[embedding_pb2.EmbedStreamResponse]:
         """As `Client.embed_stream`."""
-        sent = (requests.embed_item(tag, picture) async for tag, picture in pictures)
+        sent = (requests.embed_item(tag, picture, multi_face) async for tag, picture in pictures)
         return self._stream(rpcs.EMBED_STREAM, sent, embedding_pb2.EmbedStreamResponse)
 
     def identify_stream(

@@ -16,7 +16,7 @@ from mien.client.credentials import Credentials
 from mien.client.refusals import translated
 from mien.client.rpc import P, Reply, Rpc
 from mien.client.unanswered import Sending
-from mien.v1 import embedding_pb2, gallery_pb2, match_pb2
+from mien.v1 import embedding_pb2, gallery_pb2, match_pb2, probe_pb2
 
 _Item = TypeVar("_Item", bound=Message)
 
@@ -106,10 +106,12 @@ class Client:
         return reply.status == health_pb2.HealthCheckResponse.SERVING
 
     def embed_stream(
-        self, pictures: Iterable[tuple[str, bytes]]
+        self,
+        pictures: Iterable[tuple[str, requests.Picture]],
+        multi_face: requests.MultiFace = probe_pb2.MULTI_FACE_POLICY_UNSPECIFIED,
     ) -> Iterator[embedding_pb2.EmbedStreamResponse]:
         """Vectors of pictures with tags, as they are ready, for as many as there are."""
-        sent = (requests.embed_item(tag, picture) for tag, picture in pictures)
+        sent = (requests.embed_item(tag, picture, multi_face) for tag, picture in pictures)
         return self._stream(rpcs.EMBED_STREAM, sent, embedding_pb2.EmbedStreamResponse)
 
     def identify_stream(

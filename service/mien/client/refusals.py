@@ -7,7 +7,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from mien import errors
-from mien.wire import MAX_MESSAGE_BYTES
+from mien.wire import ALL_REASONS, MAX_MESSAGE_BYTES
 
 
 def translated(error: grpc.RpcError, address: str) -> errors.MienError:
@@ -19,6 +19,8 @@ def translated(error: grpc.RpcError, address: str) -> errors.MienError:
         refused = errors.of_reason(info.reason)(message)
         if isinstance(refused, errors.ResourceExhausted):
             refused.retry_after = _seconds(retry)
+        if isinstance(refused, errors.FaceRefused) and ALL_REASONS in info.metadata:
+            refused.reasons = tuple(info.metadata[ALL_REASONS].split(","))
         return refused
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return _exhausted(message)

@@ -19,8 +19,10 @@ from mien.v1 import (
     probe_pb2,
 )
 
-Probe: TypeAlias = bytes | probe_pb2.Embedding | probe_pb2.SubjectRef
-"""A picture's bytes, a vector that the served model made, or somebody who is enrolled."""
+Picture: TypeAlias = bytes | probe_pb2.Image
+"""A picture's bytes, or with what is said of it (`picture`)."""
+Probe: TypeAlias = Picture | probe_pb2.Embedding | probe_pb2.SubjectRef
+"""A picture, a vector that the served model made, or somebody who is enrolled."""
 
 MultiFace: TypeAlias = "probe_pb2.MultiFacePolicy.ValueType"
 Duplicates: TypeAlias = "gallery_pb2.DuplicatePolicy.ValueType"
@@ -30,20 +32,30 @@ _MULTI_FACE = probe_pb2.MULTI_FACE_POLICY_UNSPECIFIED
 _DUPLICATES = gallery_pb2.DUPLICATE_POLICY_UNSPECIFIED
 
 
+def picture(
+    content: bytes, target: tuple[float, float, float, float] | None = None
+) -> probe_pb2.Image:
+    """A picture and where its face is: left, top, width and height, in shares of the picture."""
+    image = probe_pb2.Image(content=content)
+    if target is not None:
+        left, top, width, height = target
+        image.target.CopyFrom(probe_pb2.Box(left=left, top=top, width=width, height=height))
+    return image
+
+
 def embed(
-    pictures: Sequence[bytes], multi_face: MultiFace = _MULTI_FACE
+    pictures: Sequence[Picture], multi_face: MultiFace = _MULTI_FACE
 ) -> embedding_pb2.EmbedRequest:
     """Vectors of 1 to 64 pictures; each has its own outcome."""
-    images = [probe_pb2.Image(content=picture) for picture in pictures]
+    images = [_image(each) for each in pictures]
     return embedding_pb2.EmbedRequest(images=images, multi_face=multi_face)
 
 
 def embed_item(
-    tag: str, picture: bytes, multi_face: MultiFace = _MULTI_FACE
+    tag: str, picture: Picture, multi_face: MultiFace = _MULTI_FACE
 ) -> embedding_pb2.EmbedStreamRequest:
     """One picture of a stream."""
-    image = probe_pb2.Image(content=picture)
-    return embedding_pb2.EmbedStreamRequest(tag=tag, image=image, multi_face=multi_face)
+    return embedding_pb2.EmbedStreamRequest(tag=tag, image=_image(picture), multi_face=multi_face)
 
 
 def verify(
@@ -148,7 +160,7 @@ def delete_gallery(gallery: str, *, request_id: str = "") -> gallery_pb2.DeleteG
 def enrolment(  # noqa: PLR0913 - what a sample is made of
     gallery: str,
     subject: str,
-    sample: bytes | probe_pb2.Embedding,
+    sample: Picture | probe_pb2.Embedding,
     *,
     display_name: str = "",
     labels: Labels = None,
@@ -176,10 +188,10 @@ def enrolment(  # noqa: PLR0913 - what a sample is made of
         validate_only=validate_only,
         request_id=_own(request_id),
     )
-    if isinstance(sample, bytes):
-        request.image.content = sample
-    else:
+    if isinstance(sample, probe_pb2.Embedding):
         request.embedding.CopyFrom(sample)
+    else:
+        request.image.CopyFrom(_image(sample))
     return request
 
 
@@ -287,11 +299,15 @@ def _own(request_id: str) -> str:
 
 
 def _probe(probe: Probe) -> probe_pb2.Probe:
-    if isinstance(probe, bytes):
-        return probe_pb2.Probe(image=probe_pb2.Image(content=probe))
+    if isinstance(probe, probe_pb2.Embedding):
+        return probe_pb2.Probe(embedding=probe)
     if isinstance(probe, probe_pb2.SubjectRef):
         return probe_pb2.Probe(subject=probe)
-    return probe_pb2.Probe(embedding=probe)
+    return probe_pb2.Probe(image=_image(probe))
+
+
+def _image(picture: Picture) -> probe_pb2.Image:
+    return probe_pb2.Image(content=picture) if isinstance(picture, bytes) else picture
 
 
 def _policy(policy: Policy | None) -> decision_pb2.DecisionPolicy | None:

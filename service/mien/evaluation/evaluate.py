@@ -30,6 +30,8 @@ class Request:
     threshold: float | None = None
     save_vectors: Path | None = None
     seed: int = 0
+    detector_model: Path | None = None
+    """The face detector's file, for bundles that align faces; None: the one that is found."""
 
 
 def evaluate(bundle: Bundle, request: Request, other: Bundle | None = None) -> Report:
@@ -42,12 +44,12 @@ def evaluate(bundle: Bundle, request: Request, other: Bundle | None = None) -> R
     source = open_source(request.dataset, request.pairs)
     _check(request, source, deployment, other)
     groups = None if request.groups is None else _groups(request.groups, source, bundle)
-    samples = source.samples(bundle)
+    samples = source.samples(bundle, request.detector_model)
     if request.save_vectors is not None:
         saved.save(samples, bundle.manifest.fingerprint, request.save_vectors)
     those = None
     if other is not None:
-        others = source.samples(other)
+        others = source.samples(other, request.detector_model)
         samples, others = samples.named(others.names), others.named(samples.names)
         check_people(source.path, len(set(samples.people.tolist())), "usable to both bundles")
         those = Measured.of(other, source, others, request.seed)

@@ -13,6 +13,7 @@ from mien.evaluation.samples import Samples
 from mien.model.bundle import Bundle
 from mien.model.manifest import MANIFEST
 from mien.model.pipeline import Pipeline
+from mien.vision.yunet import detector_for
 
 FEWEST_PEOPLE = 2
 
@@ -27,16 +28,19 @@ class Source:
     pictures: tuple[Picture, ...]
     """Empty for saved vectors."""
 
-    def samples(self, bundle: Bundle) -> Samples:
+    def samples(self, bundle: Bundle, detector_model: Path | None = None) -> Samples:
         """Embed the pictures with a bundle, or read the vectors that it made.
 
-        Raises as `acquire` and `saved.read`, and DatasetInvalid if fewer than two people are left.
+        Raises DetectorMissing, as `acquire` and `saved.read`, and DatasetInvalid if fewer than two
+        people are left.
         """
         if self.kind == "vectors":
             samples = saved.read(self.path, bundle)
         else:
             # A picture of a dataset is of the person that it is filed under, who is in front.
-            samples = acquire(Pipeline(bundle, multi_face="largest"), self.pictures)
+            detector = detector_for(bundle.manifest.input.alignment, detector_model)
+            pipeline = Pipeline(bundle, detector=detector, multi_face="largest")
+            samples = acquire(pipeline, self.pictures)
         check_people(self.path, len(set(samples.people.tolist())), "with a usable picture")
         return samples
 

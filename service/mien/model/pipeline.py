@@ -18,13 +18,12 @@ from mien.errors import FaceRefused, InvalidArgument
 from mien.matching.metrics import Vectors
 from mien.model.bundle import Bundle
 from mien.model.embedder import Embedder
-from mien.vision import detector_file
 from mien.vision.cropper import Cropper, Cuts, Refused
-from mien.vision.faces import Detector, Face, WholePicture
+from mien.vision.faces import Detector, Face
 from mien.vision.images import DEFAULT_LIMITS, Limits
 from mien.vision.quality import Quality
 from mien.vision.selection import MultiFace, OneFace
-from mien.vision.yunet import YuNet
+from mien.vision.yunet import detector_for
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,8 @@ class Faces:
 
     embedded: tuple[Embedded, ...]
     refused: tuple[Refused, ...]
+    size: tuple[int, int]
+    """Width and height of the upright picture, in which the faces' boxes are."""
 
 
 class Engine(Protocol):
@@ -84,11 +85,11 @@ class Pipeline:
         """
         self.bundle = bundle
         spec = bundle.manifest.input
-        if detector is None:
-            aligned = spec.alignment != "none"
-            detector = YuNet(detector_file.find()) if aligned else WholePicture()
+        self.detector = detector or detector_for(spec.alignment)
         self._engine: Engine = engine or Embedder.of(bundle, threads)
-        self._cropper = Cropper(spec.crop_height, spec.crop_width, spec.alignment, detector, limits)
+        self._cropper = Cropper(
+            spec.crop_height, spec.crop_width, spec.alignment, self.detector, limits
+        )
         self._multi_face: OneFace = multi_face
 
     def embed(self, picture: bytes) -> Vectors:
@@ -120,29 +121,37 @@ class Pipeline:
         return self._embedded([self._cut(picture, multi_face, told)])[0]
 
     def faces_each(
-        self, pictures: Sequence[bytes], multi_face: MultiFace | None = None
+        self,
+        pictures: Sequence[bytes],
+        multi_face: MultiFace | None = None,
+        told: Sequence[Detector | None] | None = None,
     ) -> list[Faces | InvalidArgument]:
-        """Each picture's faces, or what is wrong with it, in order; one network call for all."""
+        """Each picture's faces, or what is wrong with it, in order; one network call for all.
+
+        `told` is of each picture, as in `faces`.
+        """
         self._engine.admit(len(pictures))
-        outcomes = [self._try_cut(picture, multi_face) for picture in pictures]
+        outcomes = [
+            self._try_cut(picture, multi_face, known)
+            for picture, known in zip(pictures, told or [None] * len(pictures), strict=True)
+        ]
         cuts = [outcome for outcome in outcomes if isinstance(outcome, Cuts)]
         faces = iter(self._embedded(cuts))
         return [
             outcome if isinstance(outcome, InvalidArgument) else next(faces) for outcome in outcomes
         ]
 
-    def _try_cut(self, picture: bytes, multi_face: MultiFace | None) -> Cuts | InvalidArgument:
+    def _try_cut(
+        self, picture: bytes, multi_face: MultiFace | None, told: Detector | None
+    ) -> Cuts | InvalidArgument:
         try:
-            return self._cut(picture, multi_face)
+            return self._cut(picture, multi_face, told)
         except InvalidArgument as error:
             return error
 
-    def _cut(
-        self, picture: bytes, multi_face: MultiFace | None, told: Detector | None = None
-    ) -> Cuts:
+    def _cut(self, picture: bytes, multi_face: MultiFace | None, told: Detector | None) -> Cuts:
         deadline.check("decode the picture")
-        with stages.timed("decode"):
-            return self._cropper.cut(picture, multi_face or self._multi_face, told)
+        return self._cropper.cut(picture, multi_face or self._multi_face, told)
 
     def _embedded(self, pictures: Sequence[Cuts]) -> list[Faces]:
         crops = [cut.crop for cuts in pictures for cut in cuts.taken]
@@ -154,6 +163,7 @@ class Pipeline:
                     for cut in cuts.taken
                 ),
                 cuts.refused,
+                cuts.size,
             )
             for cuts in pictures
         ]

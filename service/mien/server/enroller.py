@@ -1,9 +1,10 @@
 """Samples into galleries: one, or a group at once."""
 
 import hashlib
+import struct
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from mien.errors import (
@@ -20,14 +21,15 @@ from mien.gallery.records import About, Enrolled, Enrolment
 from mien.matching.decision import TargetFMR
 from mien.matching.metrics import Vectors
 from mien.server import gallery_messages, messages
+from mien.server.looks import Look
 from mien.server.neighbours import Group, Near, Neighbours, Watch, read_watch, refused
 from mien.server.paging import MAX_BATCH
-from mien.server.probes import Probes, check_multi_face
-from mien.v1 import gallery_pb2, match_pb2, probe_pb2
+from mien.server.probes import Probes, read_one_face
+from mien.v1 import gallery_pb2, match_pb2
+from mien.vision.selection import OneFace
 
 Outcome: TypeAlias = gallery_pb2.EnrollSampleResponse | MienError
 Named: TypeAlias = list[match_pb2.Candidate]
-_MultiFace: TypeAlias = "probe_pb2.MultiFacePolicy.ValueType"
 
 _REFUSING = (
     DuplicateOtherSubject,
@@ -79,9 +81,9 @@ class Enroller:
         """What each asks for, or what is wrong with it; the pictures are embedded together."""
         asked = [self._checked(request) for request in requests]
         sound = [at for at, each in enumerate(asked) if not isinstance(each, MienError)]
-        vectors = dict(zip(sound, self._vectors([requests[at] for at in sound]), strict=True))
+        looks = dict(zip(sound, self._looks([requests[at] for at in sound]), strict=True))
         return [
-            each if isinstance(each, MienError) else _wanted(request, each, vectors[at])
+            each if isinstance(each, MienError) else _wanted(request, each, looks[at])
             for at, (request, each) in enumerate(zip(requests, asked, strict=True))
         ]
 
@@ -160,20 +162,18 @@ class Enroller:
             check_id("subject", request.subject_id)
             if request.WhichOneof("source") is None:
                 raise InvalidRequest("the sample is empty; give it an image or an embedding")
-            check_multi_face(request.multi_face)
+            read_one_face(request.multi_face)
             about = gallery_messages.read_about(request)
             return _Asked(about, read_watch(request, self._default))
         except MienError as error:
             return error
 
-    def _vectors(
-        self, requests: Sequence[gallery_pb2.EnrollSampleRequest]
-    ) -> list[Vectors | MienError]:
-        pictures: dict[_MultiFace, list[int]] = {}
+    def _looks(self, requests: Sequence[gallery_pb2.EnrollSampleRequest]) -> list[Look | MienError]:
+        pictures: dict[OneFace, list[int]] = {}
         for at, request in enumerate(requests):
             if request.HasField("image"):
-                pictures.setdefault(request.multi_face, []).append(at)
-        found: dict[int, Vectors | MienError] = {}
+                pictures.setdefault(read_one_face(request.multi_face), []).append(at)
+        found: dict[int, Look | MienError] = {}
         for policy, places in pictures.items():
             for start in range(0, len(places), MAX_BATCH):
                 some = places[start : start + MAX_BATCH]
@@ -181,19 +181,36 @@ class Enroller:
                 found |= zip(some, self._probes.embed_each(images, policy), strict=True)
         others = [at for at in range(len(requests)) if at not in found]
         embeddings = [requests[at].embedding for at in others]
-        found |= zip(others, messages.read_embeddings(embeddings, self._bundle), strict=True)
+        vectors = messages.read_embeddings(embeddings, self._bundle)
+        found |= zip(others, map(_look_of, vectors), strict=True)
         return [found[at] for at in range(len(requests))]
 
 
+def _look_of(vector: Vectors | MienError) -> Look | MienError:
+    return vector if isinstance(vector, MienError) else Look(vector[None])
+
+
 def _wanted(
-    request: gallery_pb2.EnrollSampleRequest, asked: _Asked, vector: Vectors | MienError
+    request: gallery_pb2.EnrollSampleRequest, asked: _Asked, look: Look | MienError
 ) -> Wanted | MienError:
-    if isinstance(vector, MienError):
-        return vector
-    content = request.image.content if request.HasField("image") else request.embedding.f32le
-    digest = hashlib.sha256(content).hexdigest()
-    item = Enrolment(request.subject_id, vector, digest, asked.about, request.request_id)
+    if isinstance(look, MienError):
+        return look
+    about = replace(asked.about, quality=look.quality)
+    item = Enrolment(
+        request.subject_id, look.vectors[0], _digest(request), about, request.request_id
+    )
     return Wanted(item, asked.watch, request.validate_only)
+
+
+def _digest(request: gallery_pb2.EnrollSampleRequest) -> str:
+    """Of the content; with a target, another face of the same picture is other content."""
+    if not request.HasField("image"):
+        return hashlib.sha256(request.embedding.f32le).hexdigest()
+    digest = hashlib.sha256(request.image.content)
+    if request.image.HasField("target"):
+        box = request.image.target
+        digest.update(struct.pack("<4f", box.left, box.top, box.width, box.height))
+    return digest.hexdigest()
 
 
 def _outcome(kept: Enrolled | MienError, near: Named | MienError | None) -> Outcome:

@@ -13,6 +13,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from mien import errors
+from mien.wire import ALL_REASONS
 
 DOMAIN = "mien"
 MAX_MESSAGE = 1000
@@ -117,7 +118,10 @@ def _end(context: grpc.ServicerContext, method: str, error: Exception) -> NoRetu
 def abort(context: grpc.ServicerContext, error: errors.MienError) -> NoReturn:
     """End the call with the error's code, message, `google.rpc.ErrorInfo`, and `RetryInfo` for
     what may be sent again as it is."""
-    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    if isinstance(error, errors.FaceRefused) and len(error.reasons) > 1:
+        info.metadata[ALL_REASONS] = ",".join(error.reasons)
+    details: list[Message] = [info]
     if isinstance(error, errors.ResourceExhausted) and error.retry_after is not None:
         delay = Duration()
         delay.FromTimedelta(timedelta(seconds=error.retry_after))

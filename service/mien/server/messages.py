@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mien.errors import InvalidEmbedding, InvalidRequest, MienError, ModelMismatch
+from mien.errors import FaceRefused, InvalidEmbedding, InvalidRequest, MienError, ModelMismatch
 from mien.gallery.embedding import check_vector, check_vectors
 from mien.gallery.records import Match
 from mien.matching.calibration import Calibration, fusion_of
@@ -94,8 +94,11 @@ def write_embedding(vector: Vectors, bundle: Bundle) -> probe_pb2.Embedding:
 
 
 def write_rejection(error: MienError) -> embedding_pb2.Rejection:
-    reason = reason_pb2.Reason.Value(f"REASON_{error.reason}")
-    return embedding_pb2.Rejection(reasons=[reason], message=str(error))
+    reasons = error.reasons if isinstance(error, FaceRefused) else (error.reason,)
+    return embedding_pb2.Rejection(
+        reasons=(reason_pb2.Reason.Value(f"REASON_{reason}") for reason in reasons),
+        message=str(error),
+    )
 
 
 def write_score(similarity: float, curve: Curve | None) -> decision_pb2.Score:

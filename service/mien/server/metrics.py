@@ -53,7 +53,8 @@ class Metrics:
         )
         self._stages = Histogram(
             "mien_stage_seconds",
-            "A stage of an answer: wait (for a thread), decode, embed, network, search, enroll.",
+            "A stage of an answer: wait (for a thread), decode, detect, align, embed, network, "
+            "search, enroll.",
             ["stage"],
             buckets=SECONDS,
             registry=registry,

@@ -1,52 +1,71 @@
 """Vectors of whatever a caller may send: the one place where pictures become vectors here."""
 
+import math
 from collections.abc import Sequence
 
 from mien.errors import InvalidArgument, InvalidRequest
 from mien.gallery.galleries import Galleries
-from mien.matching.metrics import Vectors
-from mien.model.pipeline import Pipeline
+from mien.model.pipeline import Faces, Pipeline
 from mien.server import messages
+from mien.server.looks import Look, looks_of
 from mien.v1 import probe_pb2
+from mien.vision.faces import Box, Detector, InShares, WholePicture
+from mien.vision.selection import MultiFace, OneFace
 
 _Policy = probe_pb2.MultiFacePolicy
+_ONE: dict["_Policy.ValueType", OneFace] = {
+    probe_pb2.MULTI_FACE_POLICY_UNSPECIFIED: "reject",
+    probe_pb2.MULTI_FACE_POLICY_REJECT: "reject",
+    probe_pb2.MULTI_FACE_POLICY_LARGEST: "largest",
+}
 
 
 class Probes:
-    """Vectors of pictures, of embeddings and of who is enrolled."""
+    """Looks of pictures, of embeddings and of who is enrolled."""
 
     def __init__(self, pipeline: Pipeline, galleries: Galleries) -> None:
         self.pipeline = pipeline
         self._galleries = galleries
 
     def embed_each(
-        self, images: Sequence[probe_pb2.Image], multi_face: "_Policy.ValueType"
-    ) -> list[Vectors | InvalidArgument]:
-        """Each picture's float32 [D], or what is wrong with it. Raises InvalidRequest."""
-        check_multi_face(multi_face)
-        outcomes: list[Vectors | InvalidArgument | None] = [_targeted(image) for image in images]
-        plain = [image.content for image in images if not image.HasField("target")]
-        vectors = iter(self.pipeline.embed_each(plain))
-        return [next(vectors) if outcome is None else outcome for outcome in outcomes]
+        self, images: Sequence[probe_pb2.Image], policy: OneFace
+    ) -> list[Look | InvalidArgument]:
+        """Each picture's one face, or what is wrong with it."""
+        told = [self._try_told(image) for image in images]
+        sound = [
+            (image.content, each)
+            for image, each in zip(images, told, strict=True)
+            if not isinstance(each, InvalidRequest)
+        ]
+        faces = iter(
+            self.pipeline.faces_each(
+                [content for content, _ in sound], policy, [each for _, each in sound]
+            )
+        )
+        return [each if isinstance(each, InvalidRequest) else _one(next(faces)) for each in told]
 
-    def embed(self, image: probe_pb2.Image, multi_face: "_Policy.ValueType") -> Vectors:
-        """float32 [D]. Raises InvalidRequest, and what is wrong with the picture."""
-        check_multi_face(multi_face)
-        if refused := _targeted(image):
-            raise refused
-        return self.pipeline.embed(image.content)
+    def embed(self, image: probe_pb2.Image, policy: OneFace) -> Look:
+        """Raises InvalidRequest, and what is wrong with the picture."""
+        (look,) = looks_of(self.faces(image, policy))
+        return look
 
-    def vectors(self, probe: probe_pb2.Probe) -> Vectors:
-        """float32 [n, D]: one vector of a picture or an embedding, every one of a subject."""
+    def faces(self, image: probe_pb2.Image, policy: MultiFace) -> Faces:
+        """A picture's faces, at least one. Raises as `embed`."""
+        return self.pipeline.faces(image.content, policy, self._told(image))
+
+    def look(self, probe: probe_pb2.Probe, policy: OneFace) -> Look:
+        """Of a picture with one face, of an embedding or of a subject."""
         match probe.WhichOneof("source"):
             case "image":
-                return self.embed(probe.image, probe_pb2.MULTI_FACE_POLICY_UNSPECIFIED)[None]
+                return self.embed(probe.image, policy)
             case "embedding":
-                return messages.read_embedding(probe.embedding, self.pipeline.bundle)[None]
+                return Look(messages.read_embedding(probe.embedding, self.pipeline.bundle)[None])
             case "subject":
-                fingerprint = self.pipeline.bundle.manifest.fingerprint
-                return self._galleries.vectors(
-                    probe.subject.gallery_id, probe.subject.subject_id, fingerprint
+                named, manifest = probe.subject, self.pipeline.bundle.manifest
+                return Look(
+                    self._galleries.vectors(
+                        named.gallery_id, named.subject_id, manifest.fingerprint
+                    )
                 )
         raise InvalidRequest("a probe is empty; give it an image, an embedding or a subject")
 
@@ -57,22 +76,57 @@ class Probes:
                 named = probe.subject
                 self._galleries.matched(named.gallery_id, [named.subject_id])
 
+    def _try_told(self, image: probe_pb2.Image) -> Detector | InvalidRequest | None:
+        try:
+            return self._told(image)
+        except InvalidRequest as error:
+            return error
 
-def _targeted(image: probe_pb2.Image) -> InvalidRequest | None:
-    """What is wrong with a picture that has a target, where the picture is the crop."""
-    if not image.HasField("target"):
-        return None
-    return InvalidRequest(
-        "the picture is the crop of this model, so that it has no target within; leave it out"
-    )
+    def _told(self, image: probe_pb2.Image) -> Detector | None:
+        """What is said of where the face is. Raises InvalidRequest."""
+        if not image.HasField("target"):
+            return None
+        if isinstance(self.pipeline.detector, WholePicture):
+            raise InvalidRequest(
+                "the picture is the crop of this model, so that it has no target within; leave it "
+                "out"
+            )
+        target = image.target
+        box = Box(target.left, target.top, target.width, target.height)
+        if not (all(map(math.isfinite, box)) and box.width > 0 and box.height > 0):
+            raise InvalidRequest(
+                f"the target is {tuple(box)}; give left, top, width and height in shares of the "
+                "picture, the last two more than 0"
+            )
+        return InShares(box, self.pipeline.detector)
 
 
-def check_multi_face(policy: "_Policy.ValueType", *, all_allowed: bool = False) -> None:
-    """Raise InvalidRequest unless the contract knows it and the call takes it.
+def read_one_face(policy: "_Policy.ValueType") -> OneFace:
+    """Raise InvalidRequest unless it is a policy of the contract that gives one face.
 
     Where the picture is the crop it shows one face, and the policies are the same.
     """
+    _check(policy)
+    if policy not in _ONE:
+        raise InvalidRequest("multi_face is ALL, which is for Identify; take REJECT or LARGEST")
+    return _ONE[policy]
+
+
+def read_multi_face(policy: "_Policy.ValueType") -> MultiFace:
+    """Of a search, which looks for every face unless told. Raises InvalidRequest."""
+    _check(policy)
+    if policy == probe_pb2.MULTI_FACE_POLICY_UNSPECIFIED:
+        return "all"
+    return _ONE.get(policy, "all")
+
+
+def _check(policy: "_Policy.ValueType") -> None:
     if policy not in _Policy.values():
         raise InvalidRequest(f"multi_face is {policy}, which is none of the contract's policies")
-    if policy == probe_pb2.MULTI_FACE_POLICY_ALL and not all_allowed:
-        raise InvalidRequest("multi_face is ALL, which is for Identify; take REJECT or LARGEST")
+
+
+def _one(faces: Faces | InvalidArgument) -> Look | InvalidArgument:
+    if isinstance(faces, InvalidArgument):
+        return faces
+    (look,) = looks_of(faces)
+    return look

@@ -50,6 +50,7 @@ from mien.v1 import (
     model_pb2_grpc,
 )
 from mien.vision.images import Limits as PictureLimits
+from mien.vision.yunet import detector_for
 from mien.wire import MAX_MESSAGE_BYTES
 
 CALLS_IN_ALL = 4
@@ -76,7 +77,7 @@ SERVICES = (
 class Server:
     """A bundle and its galleries behind a socket; serving when constructed.
 
-    Raises BundleInvalid, DataDirectoryLocked and AddressInUse.
+    Raises BundleInvalid, DetectorMissing, DataDirectoryLocked and AddressInUse.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -110,7 +111,8 @@ class Server:
         self.batcher = _batcher(loaded, settings, self._metrics)
         undo.callback(self.batcher.close, STOP_SECONDS)
         pictures = PictureLimits(settings.max_image_bytes, settings.max_image_pixels)
-        self.pipeline = Pipeline(loaded, limits=pictures, engine=self.batcher)
+        detector = detector_for(loaded.manifest.input.alignment, settings.detector_model)
+        self.pipeline = Pipeline(loaded, limits=pictures, detector=detector, engine=self.batcher)
         self.streams = Streams()
         self._galleries = Galleries(settings.data)
         undo.callback(self._galleries.close)

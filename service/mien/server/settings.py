@@ -60,6 +60,8 @@ class Settings:
     """Calls that a key may send at once, after a pause."""
     calls: int = 64
     """Answered at once; more are refused with QUEUE_FULL."""
+    detector_model: Path | None = None
+    """The face detector, where faces are aligned; as `mien models check` tells if left out."""
     threads: int = 0
     """Cores for inference; 0 means all."""
     batch: int = 0

@@ -25,9 +25,11 @@ ADDRESS = "address"
 DEFAULT, UNSET = "default", "not set"
 
 CLIENT = frozenset(
-    {"server", "api_key", "api_key_file", "tls", "tls_ca", "tls_cert", "tls_key", "config"}
+    {"server", "api_key", "api_key_file", "tls", "tls_ca", "tls_cert", "tls_key"}
+    | {"config", "models"}
 )
-"""Of `MIEN_*`: what commands that call a server read, and the name of the TOML file."""
+"""Of `MIEN_*`: what commands that call a server read, the name of the TOML file, and the folder of
+the face detector (`mien.vision.detector_file`)."""
 
 _SERVICE_LINK = re.compile(r"MIEN_(SERVICE_(HOST|PORT)\w*|PORT(_\d+_(TCP|UDP)\w*)?)")
 """What Kubernetes puts into each container's environment for a service of the name "mien"."""

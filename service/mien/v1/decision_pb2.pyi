@@ -28,7 +28,9 @@ class DecisionPolicy(_message.Message):
     target_fmr: _builtins.float
     """False match rate of a verification (ISO/IEC 19795-1), in (0, 1)."""
     target_fpir: _builtins.float
-    """False positive identification rate of one search of the gallery as it stands now, in (0, 1)."""
+    """False positive identification rate of one call of Identify, in (0, 1): that any face of its probe, none of them
+    of somebody enrolled, is taken for anybody in the gallery as it stands now.
+    """
     raw_threshold: _builtins.float
     """A similarity in [-1, 1]; a comparison at or above it matches."""
     def __init__(
@@ -132,8 +134,8 @@ class AppliedDecision(_message.Message):
     """
     n: _builtins.int
     """Comparisons with a whole subject of which the best was held against the threshold: for Verify 1, for a search as
-    many as subjects were enrolled when it was made. A subject with more samples than the calibration has measured,
-    and a probe of several samples, count as several.
+    many as subjects were enrolled when it was made, times the faces that were searched for. A subject with more samples
+    than the calibration has measured, and a probe of several samples, count as several.
     """
     calibration_id: _builtins.str
     """Which calibration answered; empty when the bundle is not calibrated."""

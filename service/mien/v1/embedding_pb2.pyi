@@ -68,7 +68,7 @@ class Embedded(_message.Message):
 
     @_builtins.property
     def quality(self) -> _probe_pb2.Quality:
-        """How good the picture is."""
+        """How good the picture is of the face; absent if the picture is the crop."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Rejection(_message.Message):
     """The same for a person, with the value that is wrong."""
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[_reason_pb2.Reason.ValueType]:
-        """What is wrong with it."""
+        """Everything that is wrong with it."""
 
     def __init__(
         self,
@@ -315,7 +315,9 @@ class VerifyResponse(_message.Message):
 
     @_builtins.property
     def quality(self) -> _containers.RepeatedCompositeFieldContainer[_probe_pb2.Quality]:
-        """Of `a` and of `b`, in this order: how good the pictures are; empty for a side that is no picture."""
+        """Of `a` and of `b`, in this order: how good the pictures are; empty for a side that is no picture. None if neither
+        was measured.
+        """
 
     @_builtins.property
     def explanation(self) -> _decision_pb2.Explanation:

@@ -404,12 +404,14 @@ class Sample(_message.Message):
     sample_id: _builtins.str
     """Given by the server."""
     content_sha256: _builtins.str
-    """SHA-256 of the picture's bytes, or of the vector's where a vector was enrolled; hexadecimal."""
+    """SHA-256 of the picture's bytes, followed by its target's left, top, width and height as little-endian float32 if it
+    had one; or of the vector's bytes where a vector was enrolled. Hexadecimal.
+    """
     source: _builtins.str
     """What was said of where it comes from."""
     @_builtins.property
     def quality(self) -> _probe_pb2.Quality:
-        """How good the picture was."""
+        """How good the picture was; absent if it was not measured."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -61,7 +61,7 @@ class IdentifyRequest(_message.Message):
     max_candidates: _builtins.int
     """At most so many subjects come back: 1 to 100; 0 means 5."""
     multi_face: _probe_pb2.MultiFacePolicy.ValueType
-    """`REJECT`, `LARGEST` or `ALL`; unset means `ALL`. All of them are of use for a picture only."""
+    """`REJECT`, `LARGEST` or `ALL`; unset means `ALL`, of at most 100 faces. All of them are of use for a picture only."""
     exact: _builtins.bool
     """Compare with everybody, even where an index could leave the unlikely out."""
     min_revision: _builtins.int
@@ -194,7 +194,7 @@ class IdentifyResponse(_message.Message):
 
         @_builtins.property
         def quality(self) -> _probe_pb2.Quality:
-            """How good the picture is."""
+            """How good the picture is of this face; absent if it was not measured."""
 
         @_builtins.property
         def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
@@ -221,21 +221,62 @@ class IdentifyResponse(_message.Message):
         _WhichOneofArgType__box: _TypeAlias = _typing.Literal["_box", b"_box"]  # noqa: Y015
         def WhichOneof(self, oneof_group: _WhichOneofArgType__box) -> _WhichOneofReturnType__box | None: ...
 
+    @_typing.final
+    class Refused(_message.Message):
+        """A face of the probe that was not searched for."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        BOX_FIELD_NUMBER: _builtins.int
+        QUALITY_FIELD_NUMBER: _builtins.int
+        REJECTED_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def box(self) -> _probe_pb2.Box:
+            """Where it was found."""
+
+        @_builtins.property
+        def quality(self) -> _probe_pb2.Quality:
+            """How good the picture is of this face."""
+
+        @_builtins.property
+        def rejected(self) -> _embedding_pb2.Rejection:
+            """Everything that is wrong with it."""
+
+        def __init__(
+            self,
+            *,
+            box: _probe_pb2.Box | None = ...,
+            quality: _probe_pb2.Quality | None = ...,
+            rejected: _embedding_pb2.Rejection | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_box", b"_box", "box", b"box", "quality", b"quality", "rejected", b"rejected"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_box", b"_box", "box", b"box", "quality", b"quality", "rejected", b"rejected"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__box: _TypeAlias = _typing.Literal["box"]  # noqa: Y015
+        _WhichOneofArgType__box: _TypeAlias = _typing.Literal["_box", b"_box"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__box) -> _WhichOneofReturnType__box | None: ...
+
     FACES_FIELD_NUMBER: _builtins.int
     APPLIED_FIELD_NUMBER: _builtins.int
     GALLERY_REVISION_FIELD_NUMBER: _builtins.int
     MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
     gallery_revision: _builtins.int
     """The gallery's revision that was searched; every write acknowledged before the call is in it."""
     model_fingerprint: _builtins.str
     """Fingerprint of the model that made the vectors."""
     @_builtins.property
     def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___IdentifyResponse.Face]:
-        """One for each face that was searched for."""
+        """One for each face that was searched for, the largest first."""
 
     @_builtins.property
     def applied(self) -> _decision_pb2.AppliedDecision:
-        """What was decided by."""
+        """What was decided by, for all faces."""
+
+    @_builtins.property
+    def refused(self) -> _containers.RepeatedCompositeFieldContainer[Global___IdentifyResponse.Refused]:
+        """With `ALL`, the faces that are of no use, the largest first. If no other is left the call is refused."""
 
     def __init__(
         self,
@@ -244,10 +285,11 @@ class IdentifyResponse(_message.Message):
         applied: _decision_pb2.AppliedDecision | None = ...,
         gallery_revision: _builtins.int = ...,
         model_fingerprint: _builtins.str = ...,
+        refused: _abc.Iterable[Global___IdentifyResponse.Refused] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "faces", b"faces", "gallery_revision", b"gallery_revision", "model_fingerprint", b"model_fingerprint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "faces", b"faces", "gallery_revision", b"gallery_revision", "model_fingerprint", b"model_fingerprint", "refused", b"refused"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

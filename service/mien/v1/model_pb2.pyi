@@ -48,7 +48,9 @@ class Model(_message.Message):
     crop_width: _builtins.int
     """Width of its crops in pixels."""
     alignment: _builtins.str
-    """How pictures become crops: "none" (the picture is the crop)."""
+    """How pictures become crops. "none": the picture is the crop, whatever it shows. "arcface-5": the face is found in the
+    picture and brought onto the five-point template of ArcFace.
+    """
     calibrated: _builtins.bool
     """It carries a calibration, so decisions can be asked for as error rates."""
     smallest_supported_fmr: _builtins.float

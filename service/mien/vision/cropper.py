@@ -5,6 +5,7 @@ bytes --decode--> upright RGB --detect--> faces --select--> the ones meant --jud
 
 from dataclasses import dataclass
 
+from mien import deadline, stages
 from mien.errors import FaceRefused
 from mien.vision.alignment import align, scale_of, similarity, template
 from mien.vision.crops import Alignment, crop
@@ -41,12 +42,19 @@ class Refused:
     quality: Quality
     faults: tuple[FaceRefused, ...]
 
+    def error(self) -> FaceRefused:
+        """The first fault, with the reasons and the sentences of all."""
+        told = ". Also, ".join(map(str, self.faults))
+        return type(self.faults[0])(told, [each.reason for each in self.faults])
+
 
 @dataclass(frozen=True)
 class Cuts:
     """One picture's crops, the largest face first, at least one; and the faces of no use."""
 
     taken: tuple[Cut, ...]
+    size: tuple[int, int]
+    """Width and height of the upright picture, in full."""
     refused: tuple[Refused, ...] = ()
 
 
@@ -65,31 +73,43 @@ class Cropper:
         detector: Detector,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
+        self.size = height, width
         self._height, self._width = height, width
         self._detector = WholePicture() if alignment == "none" else detector
         self._limits = limits
 
     def cut(self, content: bytes, multi_face: MultiFace, told: Detector | None = None) -> Cuts:
-        """The crops of one picture's faces.
+        """The crops of one picture's faces. Its stages (`mien.stages`): decode, detect, align.
 
         `told` is what the caller knows of this one, instead of the detector: `WholePicture`,
         `InBox` or `AtLandmarks`, in pixels of the full, upright picture.
 
-        Raises ImageUndecodable, ImageTooLarge, NoFace, MultipleFaces, and the first fault of the
-        largest face if none is of use.
+        Raises ImageUndecodable, ImageTooLarge, NoFace, MultipleFaces, what is wrong with the
+        largest face if none is of use, and DeadlineExceeded.
         """
         detector = told or self._detector
         if isinstance(detector, WholePicture):
-            picture = decode(content, self._limits)
-            (whole,) = detector.detect(picture)
-            return Cuts((Cut(crop(picture, self._height, self._width), whole, None),))
-        side = DECODED_SIDE if told is None else None
-        decoded = decode_reduced(content, side, self._limits)
-        found = [face.moved(decoded.reduction) for face in detector.detect(decoded.pixels)]
+            return self._whole(content, detector)
+        decoded = self._decoded(content, DECODED_SIDE if told is None else None)
+        deadline.check("find the faces")
+        with stages.timed("detect"):
+            found = [face.moved(decoded.reduction) for face in detector.detect(decoded.pixels)]
         faces = select(found, multi_face)
         if any(self._few_pixels(decoded, face) for face in faces):
-            decoded = Decoded(decode(content, self._limits))
-        return _sorted_out([self._judged(decoded, face) for face in faces])
+            decoded = self._decoded(content, None)
+        with stages.timed("align"):
+            return _sorted_out([self._judged(decoded, face) for face in faces], decoded.size)
+
+    def _whole(self, content: bytes, detector: WholePicture) -> Cuts:
+        with stages.timed("decode"):
+            picture = decode(content, self._limits)
+            (whole,) = detector.detect(picture)
+            cut = Cut(crop(picture, self._height, self._width), whole, None)
+        return Cuts((cut,), Decoded(picture).size)
+
+    def _decoded(self, content: bytes, side: int | None) -> Decoded:
+        with stages.timed("decode"):
+            return decode_reduced(content, side, self._limits)
 
     def _few_pixels(self, decoded: Decoded, face: Face) -> bool:
         """Whether the crop would be enlarged from what was decoded at a reduced scale."""
@@ -109,9 +129,9 @@ class Cropper:
         return Cut(aligned, face, quality, faults(quality, WARN))
 
 
-def _sorted_out(outcomes: list[Cut | Refused]) -> Cuts:
+def _sorted_out(outcomes: list[Cut | Refused], size: tuple[int, int]) -> Cuts:
     taken = tuple(outcome for outcome in outcomes if isinstance(outcome, Cut))
     refused = tuple(outcome for outcome in outcomes if isinstance(outcome, Refused))
     if not taken:
-        raise refused[0].faults[0]
-    return Cuts(taken, refused)
+        raise refused[0].error()
+    return Cuts(taken, size, refused)

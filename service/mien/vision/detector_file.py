@@ -71,7 +71,10 @@ def find(named: Path | None = None) -> Path:
     """
     if named is not None:
         if not named.is_file():
-            raise DetectorMissing(f"the face detector {named} is no file; name one that is there")
+            raise DetectorMissing(
+                f"the face detector {named} is no file; name one that is there, or none and let "
+                "mien models fetch yunet bring it"
+            )
         return named
     for known in KNOWN:
         path = folder() / known.name
@@ -83,8 +86,8 @@ def find(named: Path | None = None) -> Path:
                 )
             return path
     raise DetectorMissing(
-        f"there is no face detector in {folder()}; mien models fetch yunet brings it, or let "
-        f"{FOLDER_VARIABLE} name the folder that has it"
+        f"there is no face detector in {folder()}; mien models fetch yunet brings it, or name "
+        f"its file with --detector-model, or its folder with {FOLDER_VARIABLE}"
     )
 
 

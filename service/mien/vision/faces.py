@@ -147,6 +147,22 @@ class InBox:
         )
 
 
+@dataclass(frozen=True)
+class InShares:
+    """As `InBox`; the box is in shares of the upright picture's width and height."""
+
+    box: Box
+    detector: Detector
+    name = "box"
+
+    def detect(self, picture: RGB) -> list[Face]:
+        """As `InBox.detect`."""
+        height, width = picture.shape[:2]
+        left, top, across, down = self.box
+        box = Box(left * width, top * height, across * width, down * height)
+        return InBox(box, self.detector).detect(picture)
+
+
 def largest_first(faces: Sequence[Face]) -> list[Face]:
     """By the area of the box; of two alike the one whose detector is surer."""
     return sorted(faces, key=lambda face: (face.box.area, face.score), reverse=True)

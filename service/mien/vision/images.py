@@ -10,15 +10,17 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from mien.errors import ImageTooLarge, ImageUndecodable
+from mien.vision import heic
 from mien.vision.room import Room
 
 RGB: TypeAlias = npt.NDArray[np.uint8]
 """uint8 [H, W, 3], red first."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM")
-"""The formats that are decoded, by Pillow's names; PPM is the PNM family (PBM, PGM, PPM)."""
+"""The formats that are decoded, by Pillow's names; PPM is the PNM family (PBM, PGM, PPM). HEIC
+beside them, where its extra is installed (`mien.vision.heic`)."""
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".pbm", ".pgm", ".ppm"})
+SUFFIXES = heic.SUFFIXES | {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".pbm", ".pgm", ".ppm"}
 """File names that are taken for pictures."""
 
 
@@ -36,8 +38,8 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
-_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, TypeError, struct.error)
-"""What Pillow's codecs and its reading of EXIF raise for files that are cut or altered."""
+_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, TypeError, RuntimeError, struct.error)
+"""What Pillow's codecs, pillow-heif, and reading EXIF raise for files that are cut or altered."""
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -60,6 +62,12 @@ class Decoded:
     reduction: int = 1
     """Pixels of the file, along one axis, that one of these stands for."""
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture in full."""
+        height, width = self.pixels.shape[:2]
+        return width * self.reduction, height * self.reduction
+
 
 def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RGB:
     """Decode a picture, the first frame of an animated one, and turn it upright by its EXIF.
@@ -68,7 +76,7 @@ def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RGB:
     transparency is dropped.
 
     Raises ImageTooLarge (more bytes or pixels than `limits`) and ImageUndecodable (empty,
-    truncated, or none of FORMATS).
+    truncated, none of FORMATS, or HEIC without the extra).
     """
     return decode_reduced(content, None, limits).pixels
 
@@ -89,7 +97,7 @@ def decode_reduced(content: bytes, side: int | None, limits: Limits = DEFAULT_LI
             f"the picture has {len(content):,} bytes; at most {limits.max_bytes:,} are accepted"
         )
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+        with Image.open(io.BytesIO(content), formats=_formats(content)) as picture:
             _check_pixels(picture.size, limits)
             reduction = _reduce(picture, side)
             width, height = picture.size
@@ -97,7 +105,7 @@ def decode_reduced(content: bytes, side: int | None, limits: Limits = DEFAULT_LI
                 return Decoded(_rgb(_upright(picture)), reduction)
     except UnidentifiedImageError:
         raise ImageUndecodable(
-            f"the {len(content):,} bytes are no JPEG, PNG, WebP, BMP or PNM picture"
+            f"the {len(content):,} bytes are no JPEG, PNG, WebP, BMP, PNM or HEIC picture"
         ) from None
     except Image.DecompressionBombError:  # from Pillow's own limit, before `limits` is looked at
         raise ImageTooLarge(
@@ -105,6 +113,14 @@ def decode_reduced(content: bytes, side: int | None, limits: Limits = DEFAULT_LI
         ) from None
     except _DAMAGED as error:
         raise ImageUndecodable(f"the picture is damaged: {error}") from None
+
+
+def _formats(content: bytes) -> tuple[str, ...]:
+    """That may be in the bytes. Raises ImageUndecodable: HEIC, and nothing decodes it here."""
+    if not heic.is_heic(content):
+        return FORMATS
+    heic.register()
+    return (heic.FORMAT,)
 
 
 def _reduce(picture: Image.Image, side: int | None) -> int:

@@ -5,14 +5,20 @@ Wu, Peng & Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intellig
 """
 
 import hashlib
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from queue import LifoQueue
 
 import cv2
 import numpy as np
 
 from mien.errors import DetectorMissing
-from mien.vision.faces import Box, Face, largest_first
+from mien.vision import detector_file
+from mien.vision.crops import Alignment
+from mien.vision.faces import Box, Detector, Face, WholePicture, largest_first
 from mien.vision.images import RGB
 
 SIDE = 640
@@ -35,13 +41,27 @@ MOST_FACES = 5000
 """Boxes before suppression. OpenCV's default."""
 
 
+def detector_for(alignment: Alignment, model: Path | None = None) -> Detector:
+    """What finds the faces that an alignment needs: YuNet, from `model` or the file that is found.
+
+    With "none" there is nothing to find, whatever is named.
+
+    Raises DetectorMissing.
+    """
+    return WholePicture() if alignment == "none" else YuNet(detector_file.find(model))
+
+
 class YuNet:
-    """The detector, from a file. OpenCV's object is not safe in threads: each has one of its own.
+    """The detector, from a file.
+
+    OpenCV's object is not safe in threads, and keeps what it computed with: about 3 MiB at 640
+    pixels. So there are at most `networks` of them (0: as many as cores), and whoever finds all of
+    them at work waits. They are made when they are needed.
 
     Raises DetectorMissing if the file cannot be read or is no such network.
     """
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, networks: int = 0) -> None:
         try:
             content = model.read_bytes()
         except OSError as error:
@@ -52,7 +72,11 @@ class YuNet:
         self.digest = hashlib.sha256(content).hexdigest()
         self._model = model
         self._content = np.frombuffer(content, np.uint8)
-        self._own = threading.local()
+        self._making = threading.Lock()
+        self._free = LifoQueue[cv2.FaceDetectorYN | None]()
+        """The last one that was used first, and None for each that was not made yet."""
+        for _ in range(networks or len(os.sched_getaffinity(0))):
+            self._free.put(None)
         self.detect(np.zeros((LEAST_SIDE, LEAST_SIDE, 3), np.uint8))
 
     @property
@@ -62,20 +86,26 @@ class YuNet:
     def detect(self, picture: RGB) -> list[Face]:
         """Faces of a uint8 [H, W, 3] RGB picture, the largest first, each with five landmarks."""
         seen, scale = _seen(picture)
-        network = self._network()
-        network.setInputSize((seen.shape[1], seen.shape[0]))
-        try:
-            _, rows = network.detect(seen)
-        except cv2.error as error:
-            raise self._no_yunet(error) from None
+        with self._network() as network:
+            network.setInputSize((seen.shape[1], seen.shape[0]))
+            try:
+                _, rows = network.detect(seen)
+            except cv2.error as error:
+                raise self._no_yunet(error) from None
         found = [] if rows is None else [_face(row) for row in rows if np.isfinite(row).all()]
         return largest_first([face.moved(1 / scale) for face in found])
 
-    def _network(self) -> cv2.FaceDetectorYN:
-        if not hasattr(self._own, "network"):
-            self._own.network = self._made()
-        network: cv2.FaceDetectorYN = self._own.network
-        return network
+    @contextmanager
+    def _network(self) -> Iterator[cv2.FaceDetectorYN]:
+        """One of them, for this thread alone."""
+        network = self._free.get()
+        try:
+            if network is None:
+                with self._making:  # the level of OpenCV's log is the whole process's
+                    network = self._made()
+            yield network
+        finally:
+            self._free.put(network)
 
     def _made(self) -> cv2.FaceDetectorYN:
         before = cv2.utils.logging.getLogLevel()

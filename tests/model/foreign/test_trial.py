@@ -9,10 +9,17 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mien.errors import BundleInvalid, DatasetInvalid, InvalidRequest, OutputExists
+from mien.errors import (
+    BundleInvalid,
+    DatasetInvalid,
+    DetectorMissing,
+    InvalidRequest,
+    OutputExists,
+)
 from mien.matching.calibration import calibrate
 from mien.matching.metrics import cross_compare
 from mien.model.embedder import Embedder
+from mien.model.foreign import importing
 from mien.model.foreign.importing import Order, import_network, markdown
 from mien.model.foreign.network import Foreign, read
 from mien.model.foreign.people import MOST_PICTURES, Unusable, embed, people_of, some
@@ -21,10 +28,14 @@ from mien.model.foreign.stated import Stated
 from mien.model.foreign.trial import CLEARLY, HALVES, Tried, attempt, choose, is_grey
 from mien.model.pipeline import Pipeline
 from mien.model.proof import prove
+from mien.vision.cropper import Cropper
+from mien.vision.faces import WholePicture
 from tests.faces import folder_of_people
 from tests.model.foreign.networks import build, by_hand, write
+from tests.vision.portraits import Patches, file, folder_of_photographs, photograph
 
 SIDE = 16
+CROPPER = Cropper(SIDE, SIDE, "none", WholePicture())
 
 
 def choosy(layout_known: bool = True) -> onnx.ModelProto:
@@ -151,8 +162,8 @@ def test_rubbish_is_passed_over_when_ways_are_tried(tmp_path: Path) -> None:
         (people / f"p{person:02}" / "x.png").write_bytes(b"rubbish")
     for shot in range(1, 5):
         (people / "p12" / f"{shot}.png").write_bytes(b"rubbish")  # one usable picture is left
-    crops, whose = some(people_of(people), SIDE, SIDE)
-    of_clean, owners = some(people_of(clean), SIDE, SIDE)
+    crops, whose = some(people_of(people), CROPPER)
+    of_clean, owners = some(people_of(clean), CROPPER)
     np.testing.assert_array_equal(whose, owners)
     np.testing.assert_array_equal(crops, of_clean)
     unusable: list[Unusable] = []
@@ -336,3 +347,61 @@ def test_a_bundle_that_is_there_is_kept_before_anything_is_tried(tmp_path: Path)
     (tmp_path / "b").mkdir()
     with pytest.raises(OutputExists):
         import_network(order(tmp_path, tmp_path / "nobody", build()), tmp_path / "b")
+
+
+class TestPhotographs:
+    """A network that takes aligned faces, and a folder of whole photographs."""
+
+    STATED = Stated("nchw", "rgb", SCALES["raw"])
+
+    @pytest.fixture
+    def photographs(self, tmp_path: Path) -> Path:
+        folder = folder_of_photographs(tmp_path / "people", people=4, shots=3)
+        (folder / "p1" / "9.png").write_bytes(file(photograph()))
+        return folder
+
+    @pytest.fixture
+    def detector(self, monkeypatch: pytest.MonkeyPatch) -> Patches:
+        found = Patches()
+        monkeypatch.setattr(importing, "detector_for", lambda alignment, model: found)
+        return found
+
+    def test_ways_are_tried_on_the_crops_of_the_faces(self, photographs: Path) -> None:
+        cropper = Cropper(SIDE, SIDE, "arcface-5", Patches())
+        crops, whose = some(people_of(photographs), cropper)
+        files = [path for path in sorted(photographs.glob("*/*.png")) if path.name != "9.png"]
+        expected = [cropper.cut(path.read_bytes(), "reject").taken[0].crop for path in files]
+        np.testing.assert_array_equal(crops, np.stack(expected))
+        np.testing.assert_array_equal(whose, np.repeat(np.arange(4), 3))
+
+    @pytest.mark.usefixtures("detector")
+    def test_the_calibration_is_of_the_faces_as_they_will_be_served(
+        self, tmp_path: Path, photographs: Path
+    ) -> None:
+        unusable: list[Unusable] = []
+        bundle = import_network(
+            order(tmp_path, photographs, build(), stated=self.STATED, alignment="arcface-5"),
+            tmp_path / "b",
+            tell_unusable=unusable.extend,
+        )
+        assert unusable == [Unusable("p1/9.png", "NO_FACE")]
+        found = embed(Pipeline(bundle, 1, detector=Patches()), people_of(photographs))
+        whole = calibrate(found.vectors, found.people, bundle.manifest.fingerprint)
+        assert bundle.calibration == whole
+
+    def test_a_missing_detector_is_told_before_anything_is_tried(
+        self, tmp_path: Path, photographs: Path
+    ) -> None:
+        gone = tmp_path / "gone.onnx"
+        imported = order(tmp_path, photographs, build(), alignment="arcface-5", detector_model=gone)
+        with pytest.raises(DetectorMissing, match="mien models fetch yunet"):
+            import_network(imported, tmp_path / "b")
+        assert not (tmp_path / "b").exists()
+
+    def test_without_people_no_detector_is_needed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MIEN_MODELS", str(tmp_path / "none"))
+        imported = order(tmp_path, None, build(), stated=self.STATED, alignment="arcface-5")
+        bundle = import_network(imported, tmp_path / "b")
+        assert bundle.manifest.input.alignment == "arcface-5"

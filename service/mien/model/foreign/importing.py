@@ -26,7 +26,9 @@ from mien.model.manifest import InputSpec, digest
 from mien.model.pipeline import Pipeline
 from mien.model.proof import check_batches
 from mien.model.sealing import Draft
+from mien.vision.cropper import Cropper
 from mien.vision.crops import Alignment
+from mien.vision.yunet import detector_for
 
 UNSEEN = (
     "people of a folder that its importer named, taken for people whom the network never learned "
@@ -53,6 +55,8 @@ class Order:
     flip: bool = False
     people: Path | None = None
     """A folder of people, to try on what is not known and to calibrate on."""
+    detector_model: Path | None = None
+    """The face detector's file, to find faces in the pictures of people; None: the one found."""
 
 
 def import_network(
@@ -67,17 +71,20 @@ def import_network(
     pictures that were left out of the calibration.
 
     Raises OutputExists; InvalidRequest, what is left open and not proved by the folder;
-    BundleInvalid, the network cannot be wrapped; DatasetInvalid.
+    BundleInvalid, the network cannot be wrapped; DatasetInvalid; DetectorMissing, if there are
+    people.
     """
     with staged(out) as staging:
         foreign = networks.read(order.network, order.output)
         crop_size = order.stated.crop(foreign)
         people = people_of(order.people)
-        way, tried = _way(order, foreign, crop_size, people, tell)
+        detector = detector_for(order.alignment if people else "none", order.detector_model)
+        cropper = Cropper(*crop_size, order.alignment, detector)
+        way, tried = _way(order, foreign, cropper, people, tell)
         bundle = sealing.seal(_draft(order, foreign, way, crop_size, tried), staging)
         check_batches(Embedder.of(bundle))
         if people:
-            embedded = embed(Pipeline(bundle), people)
+            embedded = embed(Pipeline(bundle, detector=detector), people)
             tell_unusable(embedded.unusable)
             fingerprint = bundle.manifest.fingerprint
             calibration = measure(embedded.vectors, embedded.people, fingerprint)
@@ -89,7 +96,7 @@ def import_network(
 def _way(
     order: Order,
     foreign: Foreign,
-    crop_size: tuple[int, int],
+    cropper: Cropper,
     people: Sequence[Person],
     tell: Callable[[Sequence[Tried]], None],
 ) -> tuple[Preprocessing, Sequence[Tried]]:
@@ -102,7 +109,7 @@ def _way(
             f"say {', '.join(order.stated.unknown(foreign))}: how the network was fed is not in "
             "its file; or name a folder of people with --people, on which each way is tried"
         )
-    crops, labels = some(people, *crop_size)
+    crops, labels = some(people, cropper)
     tried = attempt(foreign, ways, order.flip, crops, labels)
     tell(tried)
     return choose(tried, grey=is_grey(crops)), tried

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.dataset import Person, read, scan
-from mien.errors import DatasetInvalid
+from mien.dataset import Person, scan
+from mien.errors import DatasetInvalid, InvalidArgument
 from mien.matching.metrics import Vectors
 from mien.model.foreign.trial import Crops, People
 from mien.model.pipeline import Pipeline
 from mien.model.reading import embed_files
-from mien.vision.crops import crop
+from mien.vision.cropper import Cropper
 from mien.vision.images import RGB
 
 MOST_PEOPLE = 100
@@ -75,12 +75,12 @@ def people_of(folder: Path | None) -> list[Person]:
     return people
 
 
-def some(people: Sequence[Person], height: int, width: int) -> tuple[Crops, People]:
+def some(people: Sequence[Person], cropper: Cropper) -> tuple[Crops, People]:
     """Crops of some people who have two usable pictures or more, always the same ones."""
     order = np.random.default_rng(0).permutation(len(people)).tolist()
     taken: list[tuple[int, list[RGB]]] = []
     for label in order:
-        crops = list(_readable(people[label], height, width))
+        crops = list(_usable(people[label], cropper))
         if len(crops) >= 2:
             taken.append((label, crops))
         if len(taken) == MOST_PEOPLE:
@@ -88,21 +88,21 @@ def some(people: Sequence[Person], height: int, width: int) -> tuple[Crops, Peop
     taken.sort(key=lambda each: each[0])
     labels = np.array([label for label, crops in taken for _ in crops], dtype=np.int64)
     crops = [one for _, crops in taken for one in crops]
-    return np.array(crops, np.uint8).reshape(-1, height, width, 3), labels
+    return np.array(crops, np.uint8).reshape(-1, *cropper.size, 3), labels
 
 
-def _readable(person: Person, height: int, width: int) -> Iterator[RGB]:
+def _usable(person: Person, cropper: Cropper) -> Iterator[RGB]:
     """Up to MOST_PICTURES crops; the calibration tells of what is passed over."""
     found = 0
     for path in person.pictures:
         if found == MOST_PICTURES:
             return
         try:
-            picture = read(path)
-        except DatasetInvalid:
+            (cut,) = cropper.cut(path.read_bytes(), "reject").taken
+        except (OSError, InvalidArgument):
             continue
         found += 1
-        yield crop(picture, height, width)
+        yield cut.crop
 
 
 def embed(pipeline: Pipeline, people: Sequence[Person]) -> Embedded:

@@ -1,6 +1,6 @@
 """EmbeddingService."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import grpc
 import numpy as np
@@ -12,10 +12,11 @@ from mien.matching.fusion import Rule, fuse
 from mien.matching.metrics import Vectors
 from mien.server import messages
 from mien.server.explanations import Explanations
+from mien.server.looks import Look
 from mien.server.paging import MAX_BATCH
-from mien.server.probes import Probes, check_multi_face
+from mien.server.probes import Probes, read_one_face
 from mien.server.streams import Streams
-from mien.v1 import embedding_pb2, embedding_pb2_grpc
+from mien.v1 import embedding_pb2, embedding_pb2_grpc, probe_pb2
 
 
 class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
@@ -33,14 +34,14 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
     ) -> embedding_pb2.EmbedResponse:
         if not 1 <= len(request.images) <= MAX_BATCH:
             raise InvalidRequest(f"{len(request.images)} images; a call takes 1 to {MAX_BATCH}")
-        outcomes = self._probes.embed_each(request.images, request.multi_face)
+        outcomes = self._probes.embed_each(request.images, read_one_face(request.multi_face))
         response = embedding_pb2.EmbedResponse(model_fingerprint=self._bundle.manifest.fingerprint)
         for index, outcome in enumerate(outcomes):
             item = response.items.add(index=index)
             if isinstance(outcome, InvalidArgument):
                 item.rejected.CopyFrom(messages.write_rejection(outcome))
             else:
-                item.ok.embedding.CopyFrom(messages.write_embedding(outcome, self._bundle))
+                item.ok.CopyFrom(self._write(outcome))
         return response
 
     def EmbedStream(
@@ -63,14 +64,15 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         policy = messages.read_policy(request.decision, self._default)
         if isinstance(policy, TargetFPIR):
             raise InvalidRequest("target_fpir is for Identify; Verify takes target_fmr")
-        check_multi_face(request.multi_face)
-        a, b = map(self._probes.vectors, (request.a, request.b))
+        multi_face = read_one_face(request.multi_face)
+        looks = [self._probes.look(side, multi_face) for side in (request.a, request.b)]
+        a, b = (look.vectors for look in looks)
         probe, subject = sorted((a, b), key=len)
         decision = decide(policy, calibration, samples_per_subject=len(subject), probes=len(probe))
         similarity = _similarity(probe, subject, fusion_of(calibration))
         if decision.accepts(similarity):
             self._probes.matched(request.a, request.b)
-        response = self._answer(similarity, decision)
+        response = self._answer(similarity, decision, looks)
         if request.explain:
             sides = (request.a, a), (request.b, b)
             response.explanation.CopyFrom(
@@ -78,18 +80,30 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
             )
         return response
 
-    def _answer(self, similarity: float, decision: Decision) -> embedding_pb2.VerifyResponse:
+    def _answer(
+        self, similarity: float, decision: Decision, sides: Sequence[Look]
+    ) -> embedding_pb2.VerifyResponse:
+        measured = any(side.quality for side in sides)
         return embedding_pb2.VerifyResponse(
             match=decision.accepts(similarity),
             score=messages.write_score(similarity, decision.curve),
             applied=messages.write_decision(decision),
+            quality=[side.write_quality() or probe_pb2.Quality() for side in sides]
+            if measured
+            else (),
             model_fingerprint=self._bundle.manifest.fingerprint,
         )
 
     def _embedded(self, request: embedding_pb2.EmbedStreamRequest) -> embedding_pb2.Embedded:
         messages.read_tag(request.tag)
-        vector = self._probes.embed(request.image, request.multi_face)
-        return embedding_pb2.Embedded(embedding=messages.write_embedding(vector, self._bundle))
+        return self._write(self._probes.embed(request.image, read_one_face(request.multi_face)))
+
+    def _write(self, look: Look) -> embedding_pb2.Embedded:
+        return embedding_pb2.Embedded(
+            embedding=messages.write_embedding(look.vectors[0], self._bundle),
+            box=look.box,
+            quality=look.write_quality(),
+        )
 
 
 def _similarity(probe: Vectors, subject: Vectors, rule: Rule) -> float:

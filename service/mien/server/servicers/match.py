@@ -1,6 +1,6 @@
 """MatchService."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import grpc
@@ -10,14 +10,14 @@ from mien.errors import RevisionNotReached
 from mien.gallery.galleries import Galleries
 from mien.gallery.records import Found
 from mien.matching.calibration import fusion_of
-from mien.matching.decision import Policy, TargetFMR, TargetFPIR, decide
-from mien.matching.metrics import Vectors
+from mien.matching.decision import Decision, Policy, TargetFMR, TargetFPIR, decide
 from mien.server import messages
 from mien.server.calls import deadline_of
 from mien.server.duplicates import find_duplicates
 from mien.server.explanations import Explanations
+from mien.server.looks import Look, looks_of, write_refused
 from mien.server.paging import DEFAULT_CANDIDATES, MAX_CANDIDATES, page_size
-from mien.server.probes import Probes, check_multi_face
+from mien.server.probes import Probes, read_multi_face
 from mien.server.streams import Streams
 from mien.v1 import match_pb2, match_pb2_grpc
 
@@ -78,56 +78,84 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     def _identify(self, request: match_pb2.IdentifyRequest) -> match_pb2.IdentifyResponse:
         wanted = page_size(request.max_candidates, DEFAULT_CANDIDATES, MAX_CANDIDATES)
         policy = messages.read_policy(request.decision, self._default)
-        check_multi_face(request.multi_face, all_allowed=True)
-        vectors = self._probes.vectors(request.probe)
-        deadline.check("search")
-        found = self._search(request, vectors, wanted)
-        _check_revision(request, found)
-        return self._answer(request, policy, vectors, found, wanted)
+        looks, refused = self._looks(request)
+        found = [self._search(request, look, wanted) for look in looks]
+        decision = self._decide(policy, looks, found)
+        return match_pb2.IdentifyResponse(
+            faces=[
+                self._face(request, look, each, decision, wanted)
+                for look, each in zip(looks, found, strict=True)
+            ],
+            refused=refused,
+            applied=messages.write_decision(decision),
+            gallery_revision=min(each.revision for each in found),
+            model_fingerprint=self._bundle.manifest.fingerprint,
+        )
 
-    def _search(self, request: match_pb2.IdentifyRequest, vectors: Vectors, wanted: int) -> Found:
-        return self._galleries.search(
+    def _looks(
+        self, request: match_pb2.IdentifyRequest
+    ) -> tuple[list[Look], list[match_pb2.IdentifyResponse.Refused]]:
+        """Whom to search for, at least one, and the faces that are of no use."""
+        multi_face, probe = read_multi_face(request.multi_face), request.probe
+        if probe.WhichOneof("source") != "image":
+            return [self._probes.look(probe, "reject")], []
+        faces = self._probes.faces(probe.image, multi_face)
+        return looks_of(faces), [write_refused(each, faces.size) for each in faces.refused]
+
+    def _search(self, request: match_pb2.IdentifyRequest, look: Look, wanted: int) -> Found:
+        deadline.check("search")
+        found = self._galleries.search(
             request.gallery_id,
-            vectors,
+            look.vectors,
             self._bundle.manifest.fingerprint,
             max(wanted, 2) if request.explain else wanted,  # it tells of the second best
             fusion_of(self._bundle.calibration),
             exact=request.exact,
             labels=dict(request.label_filter),
         )
+        _check_revision(request, found)
+        return found
 
-    def _answer(
-        self,
-        request: match_pb2.IdentifyRequest,
-        policy: Policy,
-        vectors: Vectors,
-        found: Found,
-        wanted: int,
-    ) -> match_pb2.IdentifyResponse:
-        decision = decide(
+    def _decide(self, policy: Policy, looks: Sequence[Look], found: Sequence[Found]) -> Decision:
+        """One threshold for all faces, so that the rate is of the whole answer.
+
+        The gallery may change between two searches: the larger numbers do not understate it.
+        """
+        return decide(
             policy,
             self._bundle.calibration,
-            found.subjects,
-            found.samples_per_subject,
-            len(vectors),
+            max(each.subjects for each in found),
+            max(each.samples_per_subject for each in found),
+            sum(len(look.vectors) for look in looks),
         )
+
+    def _face(
+        self,
+        request: match_pb2.IdentifyRequest,
+        look: Look,
+        found: Found,
+        decision: Decision,
+        wanted: int,
+    ) -> match_pb2.IdentifyResponse.Face:
         matches = found.matches[:wanted]
         labels = self._galleries.labels(request.gallery_id, [each.subject_id for each in matches])
         candidates = messages.write_candidates(matches, decision, labels)
         accepted = [each.subject_id for each in candidates if each.accepted]
         if accepted:
             self._galleries.matched(request.gallery_id, accepted)
-        face = match_pb2.IdentifyResponse.Face(candidates=candidates, identified=bool(accepted))
+        face = match_pb2.IdentifyResponse.Face(
+            box=look.box,
+            quality=look.write_quality(),
+            candidates=candidates,
+            identified=bool(accepted),
+        )
         if request.explain:
             face.explanation.CopyFrom(
-                self._explanations.of_search(request.gallery_id, vectors, found.matches, decision)
+                self._explanations.of_search(
+                    request.gallery_id, look.vectors, found.matches, decision
+                )
             )
-        return match_pb2.IdentifyResponse(
-            faces=[face],
-            applied=messages.write_decision(decision),
-            gallery_revision=found.revision,
-            model_fingerprint=self._bundle.manifest.fingerprint,
-        )
+        return face
 
 
 def _check_revision(request: match_pb2.IdentifyRequest, found: Found) -> None:
