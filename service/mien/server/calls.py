@@ -11,7 +11,7 @@ import grpc
 from mien import deadline
 from mien.deadline import Deadline
 from mien.errors import QueueFull
-from mien.server.interceptors import Behaviour, kind_of
+from mien.server.interceptors import Behaviour, wrapped
 
 RETRY_SECONDS = 0.5
 """For who finds the house full; calls end at any moment."""
@@ -47,12 +47,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(_OURS):
             return handler
-        kind, make = kind_of(handler)
-        limited = (_stream if handler.response_streaming else self._single)(getattr(handler, kind))
-        made: grpc.RpcMethodHandler[Any, Any] = make(
-            limited, handler.request_deserializer, handler.response_serializer
-        )
-        return made
+        return wrapped(handler, self._single, _stream)
 
     def _single(self, behaviour: Behaviour) -> Behaviour:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:

@@ -5,6 +5,7 @@ they are read: each may name another gallery.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Self
 
 import grpc
@@ -13,7 +14,7 @@ from mien import errors
 from mien.server.access import Access, access_of, check_role, check_scope, galleries_in
 from mien.server.audit import Audit
 from mien.server.call import Call, current_call, metadata
-from mien.server.interceptors import Behaviour, kind_of
+from mien.server.interceptors import Behaviour, wrapped
 from mien.server.keyring import Keyring
 from mien.server.keys import Key
 from mien.server.outcomes import Outcome, asked, outcome_of
@@ -39,12 +40,12 @@ class Guard(grpc.ServerInterceptor):
         access = access_of(handler_call_details.method)
         if handler is None or not access.roles:
             return handler
-        kind, make = kind_of(handler)
-        behaviour = getattr(handler, kind)
-        guarded = (self._stream if handler.response_streaming else self._single)(
-            behaviour, access, handler.request_streaming
+        streaming = handler.request_streaming
+        return wrapped(
+            handler,
+            partial(self._single, access=access, streaming=streaming),
+            partial(self._stream, access=access, streaming=streaming),
         )
-        return make(guarded, handler.request_deserializer, handler.response_serializer)
 
     def _single(self, behaviour: Behaviour, access: Access, streaming: bool) -> Behaviour:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:

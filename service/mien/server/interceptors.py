@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -35,6 +36,7 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
 """The branches of the tree in `mien.errors`; the only place where they meet gRPC."""
 
 Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Any]
+Wrap: TypeAlias = Callable[[Behaviour], Behaviour]
 Make: TypeAlias = "Callable[..., grpc.RpcMethodHandler[Any, Any]]"
 
 _log = logging.getLogger(__name__)
@@ -56,13 +58,20 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None:
             return None
-        kind, make = kind_of(handler)
-        behaviour, method = getattr(handler, kind), handler_call_details.method
-        guarded = (_stream if handler.response_streaming else _single)(behaviour, method)
-        made: grpc.RpcMethodHandler[Any, Any] = make(
-            guarded, handler.request_deserializer, handler.response_serializer
-        )
-        return made
+        method = handler_call_details.method
+        return wrapped(handler, partial(_single, method=method), partial(_stream, method=method))
+
+
+def wrapped(
+    handler: "grpc.RpcMethodHandler[Any, Any]", single: Wrap, stream: Wrap
+) -> "grpc.RpcMethodHandler[Any, Any]":
+    """The handler with its behaviour in `single`, or in `stream` if it gives many answers."""
+    kind, make = kind_of(handler)
+    wrap = stream if handler.response_streaming else single
+    made: grpc.RpcMethodHandler[Any, Any] = make(
+        wrap(getattr(handler, kind)), handler.request_deserializer, handler.response_serializer
+    )
+    return made
 
 
 def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Make]:

@@ -3,13 +3,14 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from mien.server.call import REQUEST_ID, Call, arrived, begin
-from mien.server.interceptors import Behaviour, kind_of
+from mien.server.interceptors import Behaviour, wrapped
 from mien.server.logs import FACTS
 from mien.server.metrics import Metrics
 
@@ -35,10 +36,10 @@ class Observer(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None:
             return None
-        kind, make = kind_of(handler)
-        behaviour, method = getattr(handler, kind), handler_call_details.method
-        seen = (self._stream if handler.response_streaming else self._single)(behaviour, method)
-        return make(seen, handler.request_deserializer, handler.response_serializer)
+        method = handler_call_details.method
+        return wrapped(
+            handler, partial(self._single, method=method), partial(self._stream, method=method)
+        )
 
     def _single(self, behaviour: Behaviour, method: str) -> Behaviour:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
