@@ -10,8 +10,9 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from mien.client import requests, rpcs
-from mien.client.attempts import DEADLINE_SECONDS, Attempts
+from mien.client.attempts import Attempts
 from mien.client.channel import connect_async
+from mien.client.connection import Connection
 from mien.client.credentials import Credentials
 from mien.client.refusals import translated
 from mien.client.rpc import P, Reply, Rpc
@@ -54,32 +55,8 @@ def _pages(
     return method
 
 
-class AsyncClient:
+class AsyncClient(Connection[grpc.aio.Channel]):
     """A connection to one server, for one event loop: the calls of `mien.client.Client`."""
-
-    def __init__(  # noqa: PLR0913 - what a connection is made of
-        self,
-        address: str,
-        deadline: float = DEADLINE_SECONDS,
-        *,
-        root_certificates: bytes | None = None,
-        certificate_chain: bytes | None = None,
-        private_key: bytes | None = None,
-        api_key: str | None = None,
-        tls: bool = False,
-        insecure: bool = False,
-    ) -> None:
-        """`address` is HOST:PORT; `deadline` is in seconds, for each call with its repetitions.
-
-        Streams have no deadline. `mien.client.credentials` says what the others do; they raise
-        SettingsInvalid where a key would be told to whoever listens.
-        """
-        credentials = Credentials(
-            root_certificates, certificate_chain, private_key, api_key, tls, insecure
-        )
-        self.address = address
-        self._deadline = deadline
-        self._channel = connect_async(address, credentials)
 
     embed = _unary(rpcs.EMBED)
     verify = _unary(rpcs.VERIFY)
@@ -149,6 +126,9 @@ class AsyncClient:
                     await self._wait(trying, error)
         finally:
             sending.close()
+
+    def _connect(self, address: str, credentials: Credentials) -> grpc.aio.Channel:
+        return connect_async(address, credentials)
 
     async def close(self) -> None:
         await self._channel.close()

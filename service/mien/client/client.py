@@ -10,8 +10,9 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from mien.client import requests, rpcs
-from mien.client.attempts import DEADLINE_SECONDS, Attempts
+from mien.client.attempts import Attempts
 from mien.client.channel import connect
+from mien.client.connection import Connection
 from mien.client.credentials import Credentials
 from mien.client.refusals import translated
 from mien.client.rpc import P, Reply, Rpc
@@ -49,36 +50,12 @@ def _pages(
     return method
 
 
-class Client:
+class Client(Connection[grpc.Channel]):
     """A connection to one server. Safe to use from several threads.
 
     Calls that change nothing, and changes, which carry a request id, are made again where the
     server cannot be reached or says when to try again (`mien.client.attempts`).
     """
-
-    def __init__(  # noqa: PLR0913 - what a connection is made of
-        self,
-        address: str,
-        deadline: float = DEADLINE_SECONDS,
-        *,
-        root_certificates: bytes | None = None,
-        certificate_chain: bytes | None = None,
-        private_key: bytes | None = None,
-        api_key: str | None = None,
-        tls: bool = False,
-        insecure: bool = False,
-    ) -> None:
-        """`address` is HOST:PORT; `deadline` is in seconds, for each call with its repetitions.
-
-        Streams have no deadline. `mien.client.credentials` says what the others do; they raise
-        SettingsInvalid where a key would be told to whoever listens.
-        """
-        credentials = Credentials(
-            root_certificates, certificate_chain, private_key, api_key, tls, insecure
-        )
-        self.address = address
-        self._deadline = deadline
-        self._channel = connect(address, credentials)
 
     embed = _unary(rpcs.EMBED)
     verify = _unary(rpcs.VERIFY)
@@ -149,6 +126,9 @@ class Client:
     def channel(self) -> grpc.Channel:
         """For services that have a module of their own."""
         return self._channel
+
+    def _connect(self, address: str, credentials: Credentials) -> grpc.Channel:
+        return connect(address, credentials)
 
     def close(self) -> None:
         self._channel.close()
