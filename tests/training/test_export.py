@@ -20,7 +20,7 @@ from mien.model.proof import prove
 from mien_training import data as folders
 from mien_training import export as sealing
 from mien_training.embed import embed
-from mien_training.export import Export, Label, export
+from mien_training.export import Export, Form, Label, export
 from mien_training.fit import fit
 from mien_training.run import load_run
 from tests.faces import encoded, folder_of_people
@@ -42,7 +42,7 @@ def sealed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
 @pytest.fixture(scope="module")
 def in_int8(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
     out = tmp_path_factory.mktemp("sealed") / "int8"
-    return export(run, out, Label("int8", "CC0-1.0"), int8=True)
+    return export(run, out, Label("int8", "CC0-1.0"), form=Form(int8=True))
 
 
 def test_the_bundle_gives_the_vectors_of_the_network(run: Path, sealed: Export) -> None:
@@ -235,7 +235,7 @@ def test_other_kernels_for_int8_stay_within_the_tolerance(in_int8: Export) -> No
 def test_int8_without_people_of_validation_has_no_cost_to_tell(tmp_path: Path) -> None:
     folder = folder_of_people(tmp_path / "people", people=4, shots=3)
     run = fit(folder, small(tmp_path, "validation_people=0"), tmp_path / "run")
-    exported = export(run, tmp_path / "b", Label("b", "x"), int8=True)
+    exported = export(run, tmp_path / "b", Label("b", "x"), form=Form(int8=True))
     assert exported.costs == ()
     assert exported.bundle.calibration is None
     assert "Not measured" in (exported.bundle.folder / "MODEL_CARD.md").read_text()

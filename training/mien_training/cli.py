@@ -150,24 +150,47 @@ def _told(done: "Prepared", out: Path) -> Iterator[str]:
     help="Where the run's folder of people is now, if it has moved.",
 )
 @click.option(
+    "--flip/--no-flip",
+    default=None,
+    help="Embed a crop and its mirror image, or not: half as fast. As the recipe has it if left "
+    "out; learning is the same.",
+)
+@click.option(
+    "--half",
+    is_flag=True,
+    help="Store the weights in 16 bits, in half the bytes; they are computed with in 32.",
+)
+@click.option(
     "--int8",
     is_flag=True,
     help="Seal an int8 network, quantised on pictures of training; its card tells the cost.",
 )
 def export(
-    run: Path, out: Path, name: str | None, license_: str, data: Path | None, int8: bool
+    run: Path,
+    out: Path,
+    name: str | None,
+    license_: str,
+    data: Path | None,
+    flip: bool | None,
+    half: bool,
+    int8: bool,
 ) -> None:
     """Seal the network of RUN in a bundle, checked against it and calibrated."""
     from mien.matching.support import supported
     from mien_training import export as sealing
 
-    sealed = sealing.export(run, out, sealing.Label(name or out.name, license_), data, int8)
+    form = sealing.Form(flip, half, int8)
+    sealed = sealing.export(run, out, sealing.Label(name or out.name, license_), data, form)
     manifest, calibration = sealed.bundle.manifest, sealed.bundle.calibration
     click.echo(
         f"sealed {out}: {manifest.name}, fingerprint {manifest.fingerprint[:12]}\n"
         f"maximum difference {sealed.max_difference:.1e} from the network"
         f"{', before quantisation,' if int8 else ''} over {sealed.crops_compared} crops"
     )
+    if sealed.half_difference is not None:
+        click.echo(
+            f"stored in 16 bits: maximum difference {sealed.half_difference:.1e} from 32 bits"
+        )
     for cost in sealed.costs:
         rate = "EER" if cost.rate is None else f"FNMR at an FMR of {cost.rate:.2g}"
         click.echo(f"{rate}: {cost.float32:.2%} in float32, {cost.int8:.2%} in int8")
