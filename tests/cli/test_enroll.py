@@ -92,7 +92,6 @@ def test_what_fails_ends_with_2(into: list[str], tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--bundle", "."], "--bundle is for --data"),
-        (["--bundle", "."], "--bundle is for --data"),
         (["--data", "d", "--bundle", ".", "--server", "x:1"], "exclude each other"),
         (["--detector-model", "x"], "--detector-model is for --data"),
         (["--plan", "--validate-only"], "exclude each other"),

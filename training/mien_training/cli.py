@@ -13,7 +13,10 @@ from mien.errors import MienError
 if TYPE_CHECKING:
     from mien.vision.selection import OneFace
     from mien_training.prepare import Prepared
+    from mien_training.source import Source
 
+FINE_TUNE = "fine-tune"
+"""The recipe for what starts from other weights, if none is named."""
 PEOPLE_NAMED = 5
 """Of those without a crop; the ledger has all."""
 
@@ -26,7 +29,16 @@ def main() -> None:
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--recipe", required=True, help="A shipped recipe's name, or a .toml file.")
+@click.option(
+    "--recipe", help="A shipped recipe's name, or a .toml file; fine-tune with --from if left out."
+)
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="RUN|BUNDLE",
+    help="Start from the weights of a run, a bundle, or the built-in mien-s.",
+)
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The run folder to write."
 )
@@ -44,24 +56,39 @@ def main() -> None:
 )
 @click.option("--strict", is_flag=True, help="Refuse whatever the audit of FOLDER finds.")
 def fit(
-    folder: Path, recipe: str, out: Path, overrides: tuple[str, ...], resume: bool, strict: bool
+    folder: Path,
+    recipe: str | None,
+    source: Path | None,
+    out: Path,
+    overrides: tuple[str, ...],
+    resume: bool,
+    strict: bool,
 ) -> None:
     """Learn from FOLDER, which holds <person>/<picture>, and write a run folder."""
     from mien_training.loading import load_recipe
 
-    loaded = load_recipe(recipe, overrides)
+    if recipe is None and source is None:
+        raise click.UsageError("name a --recipe, or what to start from with --from")
+    start = _source(source) if source else None
+    loaded = load_recipe(recipe or FINE_TUNE, overrides, start.recipe if start else None)
 
     from mien_training import fit as learning
     from mien_training.process_group import rank
 
     try:
-        learning.fit(folder, loaded, out, resume=resume, strict=strict)
+        learning.fit(folder, loaded, out, resume=resume, strict=strict, source=start)
     except MienError:
         if rank() == 0:
             raise
         raise click.exceptions.Exit(REFUSED) from None  # the first process says it for all
     if rank() == 0:
         click.echo(f"wrote {out}")
+
+
+def _source(named: Path) -> "Source":
+    from mien_training.source import load_source
+
+    return load_source(named)
 
 
 @main.command()

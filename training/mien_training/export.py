@@ -147,6 +147,7 @@ def _draft(run: Run, label: Label, form: Form) -> Draft:
             "train_people": str(len(run.train_people)),
             "recipe": run.recipe.model_dump_json(),
             **({"weights": HALF} if form.half else {}),
+            **({"started_from": run.source} if run.source else {}),
         },
     )
 
@@ -234,5 +235,6 @@ def _card(run: Run, label: Label) -> Card:
         data=(
             f"Learned from {len(run.train_people)} people (data SHA-256 {run.data_digest[:12]}…), "
             f"with mien {run.version}, network {run.recipe.network.kind}.",
+            *([f"It started from the weights of {run.source}."] if run.source else []),
         ),
     )

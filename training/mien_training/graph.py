@@ -1,6 +1,6 @@
-"""A network as ONNX: every weight is in it under the name that it has in torch, and can be read back.
+"""A network as ONNX, every weight in it under the name that it has in torch, to be read back.
 
-That is what `mien-train fit --from BUNDLE` starts from. So nothing is folded here that a weight goes
+That is what `mien-train fit --from BUNDLE` starts from. So nothing is folded that a weight goes
 into; onnxruntime folds batch normalisation and the like when it loads a network, and is as fast.
 """
 

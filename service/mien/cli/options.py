@@ -1,5 +1,6 @@
 """Options and types that several commands share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,7 +35,7 @@ class BundleType(click.Path):
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        return built_in.find(Path(super().convert(value, param, ctx)))
+        return built_in.find(Path(os.fsdecode(super().convert(value, param, ctx))))
 
 
 bundle_type = BundleType()
