@@ -31,7 +31,12 @@ from tests.training.recipes import TOML
 SHAPE = "channels = [4, 8]\nblocks = [1, 1]"
 OVERRIDES = ("validation_people=0.4", "epochs=1")
 CROPS = np.random.default_rng(0).integers(256, size=(9, 16, 16, 3), dtype=np.uint8)
-FROZEN = ("optimiser.learning_rate=1e-30", "optimiser.weight_decay=0.0", "ema_decay=0.0")
+FROZEN = (
+    'optimiser.kind="sgd"',
+    "optimiser.learning_rate=1e-30",
+    "optimiser.weight_decay=0.0",
+    "ema_decay=0.0",
+)
 """A run that learns nothing worth speaking of."""
 
 
