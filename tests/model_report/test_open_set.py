@@ -64,7 +64,7 @@ def test_everybody_is_enrolled_and_asked_for_whatever_they_have() -> None:
 
 
 def test_figures_hold_rates_that_the_calibration_supports_and_no_others() -> None:
-    held_out = samples(people=60, shots=6, seed=9)
+    held_out = samples(people=20, shots=6, seed=9)
     calibration = calibrate(held_out.vectors, held_out.person_numbers, "f" * 64)
     found = searches(samples(people=5, shots=8), EACH, calibration.fusion, seed=0)
     told = figures(found, calibration, EACH, seed=0)
