@@ -36,8 +36,8 @@ CENTRE = 132
 """Pixels in the middle of a picture of LFW that a crop of the template shows: eyes are 42 pixels
 apart there (deep funnelling) and 35.2 of 112 on the template."""
 MIDDLE = Box(68, 68, 114, 114)
-"""Where the face is that a picture of LFW was cut around: in its middle, 1/2.2 of its side (Huang et
-al. 2007, "Labeled Faces in the Wild", section 4)."""
+"""Where the face is that a picture of LFW was cut around: the detector's box was enlarged by 2.2 to
+the whole picture (Huang et al. 2007, "Labeled Faces in the Wild")."""
 STRICT = 1e-4
 """The FMR at which the DET curve is read, whether or not so few people support it."""
 

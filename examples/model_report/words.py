@@ -77,10 +77,11 @@ def _accuracy(lfw: Figures) -> str:
     told, right = rate(lfw["accuracy"], lfw["accuracy_interval95"]), lfw["accuracy"] * lfw["pairs"]
     if not lfw["left_out_pairs"]:
         return f"{told} of {lfw['pairs']:,} pairs"
-    everything = right / (lfw["pairs"] + lfw["left_out_pairs"])
+    left_out = lfw["left_out_pairs"]
+    everything = right / (lfw["pairs"] + left_out)
     return (
-        f"{told} of {lfw['pairs']:,} pairs; {share(everything)} if the {lfw['left_out_pairs']} that "
-        "have a picture without a usable face count as wrong"
+        f"{told} of {lfw['pairs']:,} pairs; {share(everything)} if the {left_out} that have a "
+        "picture without a usable face count as wrong"
     )
 
 

@@ -24,7 +24,7 @@ def samples(people: int, shots: int, seed: int = 0, spread: float = 0.5) -> Samp
 def test_each_search_is_what_a_slow_loop_finds(rule: Rule) -> None:
     made = samples(people=7, shots=5, spread=1.0)
     found = searches(made, EACH, rule, seed=3)
-    fused = {"max": np.max, "mean": np.mean}[rule]
+    fused = np.max if rule == "max" else np.mean
     chosen = _enrolled(made, found.samples, seed=3)
     probes = [row for row in range(len(made.names)) if row not in chosen]
     assert (found.subjects, found.samples) == (7, 7 * 2)  # half of five at most

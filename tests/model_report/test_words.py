@@ -64,9 +64,9 @@ def test_rates_are_per_cent_with_their_ends() -> None:
 @pytest.mark.parametrize(
     "told",
     [
-        "| LFW View 1, whole pipeline, the largest face | 92.5 % (91.0 to 94.0) of 998 pairs; 92.3 % if "
-        "the 2 that have a picture without a usable face count as wrong |",
-        "| LFW View 1, whole pipeline, the face in the middle | 93.5 % (91.0 to 94.0) of 1,000 pairs |",
+        "| LFW View 1, whole pipeline, the largest face | 92.5 % (91.0 to 94.0) of 998 pairs; "
+        "92.3 % if the 2 that have a picture without a usable face count as wrong |",
+        "| LFW View 1, whole pipeline, the face in the middle | 93.5 % (91.0 to 94.0) of 1,000 ",
         "| LFW View 1, the middle of each picture, no detector | 80.0 % (91.0 to 94.0) of 998",
         "| size | 5.70 MB |",
         "| 64×64, 256 numbers, with mirror image |",

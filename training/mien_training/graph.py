@@ -101,7 +101,7 @@ def weights_of(graph: bytes, network: EmbeddingNetwork) -> dict[str, Tensor]:
     """The weights in a graph as a state of this network; float32.
 
     Raises BundleInvalid: a weight is not in it, or of another shape. So it is of graphs that were
-    quantised, imported, or exported by a mien before 0.2.
+    quantised, imported, or exported by a mien-train that still folded weights into others.
     """
     known = {
         tensor.name: numpy_helper.to_array(tensor)

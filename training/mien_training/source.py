@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from mien.errors import BundleInvalid, DatasetInvalid, RunInvalid
 from mien.model import built_in, bundle
-from mien.model.manifest import MANIFEST
+from mien.model.manifest import MANIFEST, NETWORK
 from mien_training.checkpoint import FILE
 from mien_training.config.recipe import Recipe
 from mien_training.data import shortened, split
@@ -84,7 +84,7 @@ def _of_bundle(folder: Path) -> Source:
             "does not know; start from a bundle that mien-train exported"
         ) from None
     try:
-        weights = weights_of((folder / bundle.NETWORK).read_bytes(), build(recipe))
+        weights = weights_of((folder / NETWORK).read_bytes(), build(recipe))
     except BundleInvalid as error:
         raise BundleInvalid(f"{folder} cannot be started from: {error}") from None
     return Source(
