@@ -64,7 +64,8 @@ def guarded(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("guarded")
     file = folder / "keys.json"
     _, root = keys.create(file, EVERY_ROLE)
-    with Server(Settings(bundle.folder, folder / "data", port=0, keys=file)) as server:
+    settings = Settings(bundle.folder, folder / "data", port=0, keys=file, wrong_keys_per_minute=0)
+    with Server(settings) as server:
         guarded = Guarded(f"127.0.0.1:{server.port}", file, root)
         with guarded.client(root) as client:
             for gallery in ("mine", "theirs"):
