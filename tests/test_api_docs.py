@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf import json_format
@@ -55,7 +56,7 @@ def test_what_grpcurl_sends_is_a_request(body: str, service: str, name: str) -> 
     (method,) = (
         each for each in METHODS if (each.containing_service.name, each.name) == (service, name)
     )
-    message = GetMessageClass(method.input_type)()
+    message: Any = GetMessageClass(method.input_type)()
     told = json.loads(re.sub(r"'\$\(.*?\)'", "aGk=", body or "{}"))
     mask = told.pop("updateMask", None)
     json_format.ParseDict(told, message)
@@ -76,14 +77,15 @@ def test_what_is_written_for_grpcurl_works(bundle: Bundle, tmp_path: Path) -> No
     (tmp_path / "proto").symlink_to(ROOT / "proto")
     keys = tmp_path / "keys.json"
     _, key = create(keys, frozenset(Role))
+    guarded = ["--reflection", "--keys", str(keys)]
     blocks = re.findall(r"^```sh\n(.*?)^```$", TEXT.partition("## Calls")[0], re.M | re.S)
     for block, flags in zip(blocks, ([], ["--reflection"]), strict=True):
         with serving(bundle.folder, tmp_path / "data", *flags) as server:
             _run(block, server.address, tmp_path, key)
-    with serving(bundle.folder, tmp_path / "data", "--reflection", "--keys", keys) as server:
+    with serving(bundle.folder, tmp_path / "data", *guarded) as server:
         asked = _run(blocks[1].splitlines()[-1], server.address, tmp_path, key)
         (gallery,) = json.loads(asked)["galleries"]
-        assert gallery == {"galleryId": "staff"}
+        assert gallery["gallery_id"] == "staff"
 
 
 def _run(block: str, address: str, folder: Path, key: str) -> str:
