@@ -210,6 +210,9 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_concurrent_streams", settings.max_streams),
+        # For each call that a caller gives up it would take fewer of that connection, and in 1.85
+        # at last none at all, for ever; `Unread` and `most` hold back whoever does so on purpose.
+        ("grpc.http.overload_protection", 0),
         ("grpc.keepalive_time_ms", round(1000 * settings.keepalive_seconds)),
         ("grpc.keepalive_timeout_ms", round(1000 * PONG_SECONDS)),
         ("grpc.keepalive_permit_without_calls", 1),
