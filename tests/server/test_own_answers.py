@@ -38,6 +38,13 @@ EXHAUSTED, INTERNAL = grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERN
         ),
         pytest.param(EMBED, b"", {"metadata": [("x", "a" * 2**17)]}, EXHAUSTED, id="metadata"),
         pytest.param(EMBED + "Not", b"", {}, grpc.StatusCode.UNIMPLEMENTED, id="method"),
+        pytest.param(
+            "/grpc.health.v1.Health/Check",
+            b"\x0a\x01x",
+            {},
+            grpc.StatusCode.NOT_FOUND,
+            id="health",
+        ),
         pytest.param("/x.Y/Z", b"", {}, grpc.StatusCode.UNIMPLEMENTED, id="service"),
     ],
 )
