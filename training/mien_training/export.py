@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.dataset import digest
 from mien.errors import BundleInvalid, DatasetInvalid, InvalidRequest
 from mien.files import staged
 from mien.matching.calibration import calibrate as measure
@@ -208,7 +209,8 @@ def _calibrate(
     if len(held_out.people) < 2:
         return ()
     manifest = bundle.manifest
-    calibration = measure(vectors, held_out.labels, manifest.fingerprint)
+    data = digest(held_out.labels.tolist(), (image.tobytes() for image in held_out.images))
+    calibration = measure(vectors, held_out.labels, manifest.fingerprint, dataset_digest=data)
     costs: tuple[Cost, ...] = ()
     if in_float32 is not None:
         before, after = (cross_compare(v, held_out.labels) for v in (in_float32, vectors))
