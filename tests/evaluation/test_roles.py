@@ -151,7 +151,7 @@ class TestFoldersThatDoNotGoTogether:
             open_folders({"gallery": folders["gallery"], "probes": folders["strangers"]})
 
     def test_no_stranger(self, folders: dict[Role, Path]) -> None:
-        with pytest.raises(DatasetInvalid, match="no FPIR; name .* --strangers"):
+        with pytest.raises(DatasetInvalid, match=r"no FPIR; name .* --strangers"):
             open_folders({"gallery": folders["probes"], "probes": folders["gallery"]})
 
     def test_a_stranger_who_is_enrolled(self, folders: dict[Role, Path], tmp_path: Path) -> None:
