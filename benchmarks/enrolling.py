@@ -4,17 +4,22 @@
 
 The loop has the pictures in memory and keeps nothing: a thread for each core, a batch each, the
 network on one thread. `mien enroll --data` scans, reads, hashes, does the same, commits to SQLite
-with every sync, looks at the whole gallery, and writes its ledger. Both take turns on the same
-pictures in the same process; the ratio is of the best of each, since others use the machine.
+with every sync, looks at the whole gallery, and writes its ledger. `mien enroll --server` sends the
+pictures to a `mien serve` on the loopback, a process of its own, which does. They take turns on the
+same pictures; the ratios are of the best of each, since others use the machine.
 The photographs of the development data are taken where they are there, else pictures made by code.
 The last line is JSON.
 """
 
 import argparse
 import json
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -22,11 +27,13 @@ from machine import cpu, memory_mib
 from pictures import jpegs
 from untrained import bundle
 
+from mien.client import Client
 from mien.enrolling.directory import BATCH, Directory
 from mien.enrolling.items import Entry
 from mien.enrolling.ledger import Ledger
 from mien.enrolling.options import Options
 from mien.enrolling.run import Run
+from mien.enrolling.service import Service
 from mien.enrolling.source import Source
 from mien.model.bundle import Bundle
 from mien.model.pipeline import Pipeline
@@ -70,6 +77,38 @@ def enrolled(loaded: Bundle, source: Path, detector: Path | None, count: int) ->
         return count / (time.perf_counter() - started)
 
 
+def sent(address: str, gallery: str, source: Path, count: int) -> float:
+    """Pictures a second, into an empty gallery of a server and without a ledger."""
+    options = Options(multi_face="largest")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Client(address) as client,
+        Ledger(Path(folder) / "ledger") as ledger,
+    ):
+        place = Service(client, gallery, options)
+        place.create()
+        items = (item for item in Source(source).items() if isinstance(item, Entry))
+        started = time.perf_counter()
+        Run(ledger, place, options, Silent()).go(islice(items, count))
+        return count / (time.perf_counter() - started)
+
+
+@contextmanager
+def serving(bundle: Path, data: Path, detector: Path | None) -> Iterator[str]:
+    """The address of a server."""
+    program = str(Path(sys.executable).with_name("mien"))
+    options = ["--data", str(data), "--address", "127.0.0.1:0"]
+    if detector:
+        options += ["--detector-model", str(detector)]
+    command = [program, "serve", str(bundle), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            yield process.stdout.readline().split(" on ")[1].split(",")[0]
+        finally:
+            process.terminate()
+
+
 def made(folder: Path, count: int) -> Path:
     """A folder of people whose pictures are made by code."""
     for number, content in enumerate(jpegs(count)):
@@ -90,19 +129,23 @@ def main() -> None:
         source = PHOTOS if detector else made(Path(folder) / "people", asked.pictures)
         paths = [item.path for item in Source(source).items() if isinstance(item, Entry)]
         contents = [path.read_bytes() for path in paths[: asked.pictures]]
-        rates: dict[str, list[float]] = {"bare": [], "enroll": []}
-        for _ in range(asked.rounds):
-            rates["bare"].append(bare(loaded, contents, detector))
-            rates["enroll"].append(enrolled(loaded, source, detector, len(contents)))
-            print({name: round(each[-1], 1) for name, each in rates.items()}, flush=True)
+        rates: dict[str, list[float]] = {"bare": [], "data": [], "server": []}
+        with serving(loaded.folder, Path(folder) / "served", detector) as address:
+            for turn in range(asked.rounds):
+                rates["bare"].append(bare(loaded, contents, detector))
+                rates["data"].append(enrolled(loaded, source, detector, len(contents)))
+                rates["server"].append(sent(address, f"g{turn}", source, len(contents)))
+                print({name: round(each[-1], 1) for name, each in rates.items()}, flush=True)
     best = {name: max(each) for name, each in rates.items()}
     result = {
         "benchmark": "enrolling",
         "pictures": len(contents),
         "of": "photographs" if detector else "made by code",
         "bare_per_second": round(best["bare"], 1),
-        "enroll_per_second": round(best["enroll"], 1),
-        "ratio": round(best["enroll"] / best["bare"], 3),
+        "data_per_second": round(best["data"], 1),
+        "data_ratio": round(best["data"] / best["bare"], 3),
+        "server_per_second": round(best["server"], 1),
+        "server_ratio": round(best["server"] / best["bare"], 3),
         "wanted": WANTED,
         "peak_mib": round(memory_mib("VmHWM")),
         "cpu": cpu(),

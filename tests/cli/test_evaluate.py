@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mien.errors import DatasetInvalid
-from mien.evaluation import sources
-from mien.evaluation.evaluate import Request, evaluate
+from mien.evaluation import request as asking
+from mien.evaluation.evaluate import evaluate
+from mien.evaluation.request import Request
 from mien.model.bundle import Bundle
 from mien.model.pipeline import Pipeline
 from tests.bundles import aligned, calibrated, uncalibrated
@@ -329,7 +330,7 @@ class TestPhotographs:
             asked.append(model)
             return Patches()
 
-        monkeypatch.setattr(sources, "detector_for", detector)
+        monkeypatch.setattr(asking, "detector_for", detector)
         model = Path("some.onnx")
         report = evaluate(aligned_bundle, Request(photographs, detector_model=model))
         assert asked == [model]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.evaluation.deployment import Deployment
-from mien.evaluation.identification import _enrolment, identification
+from mien.evaluation.identification import _drawn, identification
 from mien.evaluation.samples import Samples
 from mien.matching.decision import RawThreshold, decide
 from mien.model.bundle import Bundle
@@ -17,7 +17,7 @@ BY_HAND = Deployment(decide(RawThreshold(0.6), None), None)
 def test_rates_equal_a_slow_loop() -> None:
     """Who is enrolled is drawn by the code; that it is drawn well is the next test."""
     found = identification(SAMPLES, "max", BY_HAND, seed=3)
-    enrolment = _enrolment(SAMPLES, seed=3)
+    enrolment = _drawn(SAMPLES, seed=3)
     assert found is not None
     assert enrolment is not None
     ranks, mated, strangers = [], [], []

@@ -8,7 +8,8 @@ import pytest
 
 from mien.errors import OutputExists
 from mien.evaluation.contract import Int8Cost, Lfw, Report
-from mien.evaluation.evaluate import Request, evaluate
+from mien.evaluation.evaluate import evaluate
+from mien.evaluation.request import Request
 from mien.evaluation.summary import points, rate, span, summary, target
 from mien.model.bundle import Bundle
 from mien.report.evaluation import figures, page, write

@@ -15,7 +15,7 @@ from mien.vision import cropper as croppers
 from mien.vision.alignment import align
 from mien.vision.cropper import Cropper
 from mien.vision.crops import crop
-from mien.vision.faces import AtLandmarks, Box, Face, InBox, WholePicture
+from mien.vision.faces import AtLandmarks, Box, Face, InBox, Middle, WholePicture
 from mien.vision.images import Limits, decode
 from tests.faces import encoded
 from tests.vision.portraits import Told, face, file, photograph, profile
@@ -99,6 +99,14 @@ def test_a_caller_may_say_that_a_picture_is_a_crop() -> None:
     np.testing.assert_array_equal(cut.crop, crop(decode(content), 112, 112))
     always = Cropper(112, 112, "arcface-5", WholePicture()).cut(content, "reject")
     np.testing.assert_array_equal(always.taken[0].crop, cut.crop)
+
+
+def test_without_a_detector_the_middle_of_a_photograph_is_the_crop() -> None:
+    pixels = photograph(ONE)
+    cropper = Cropper(112, 112, "arcface-5", Middle(0.5))
+    (cut,) = cropper.cut(file(pixels), "reject").taken
+    np.testing.assert_array_equal(cut.crop, crop(pixels[120:360, 200:440], 112, 112))
+    assert cut.quality is None
 
 
 def test_a_caller_may_say_where_the_face_is() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from mien.errors import DetectorMissing, DownloadFailed
 from mien.vision import detector_file
-from mien.vision.detector_file import KNOWN, YUNET, DetectorFile, fetch, find, folder
+from mien.vision.detector_file import KNOWN, YUNET, YUNET_N, DetectorFile, fetch, find, folder
 
 CONTENT = b"a network, say" * 1000
 FILE = DetectorFile("some.onnx", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), "ours")
@@ -112,6 +112,8 @@ def test_a_missing_detector_is_told_with_the_command_that_brings_it(models: Path
     with pytest.raises(DetectorMissing, match="mien models fetch yunet") as caught:
         find()
     assert str(models) in str(caught.value)
+    assert "neither face_detection_yunet.onnx (SHA-256 25a606a1…) nor" in str(caught.value)
+    assert "face_detection_yunet_2023mar.onnx (SHA-256 8f2383e4…)" in str(caught.value)
     with pytest.raises(DetectorMissing, match="is no file"):
         find(models / "other.onnx")
 
@@ -125,6 +127,9 @@ def test_a_file_that_was_named_is_taken_and_one_of_the_folder_is_checked(
     assert find(named) == named
     (models / YUNET.name).write_bytes(b"damaged")
     with pytest.raises(DetectorMissing, match="--force brings it again"):
+        find()
+    (models / YUNET_N.name).write_bytes(b"damaged, and fetch does not bring it")
+    with pytest.raises(DetectorMissing, match="or take it away: then face_detection_yunet_2023"):
         find()
     monkeypatch.setattr(detector_file, "KNOWN", (FILE,))
     (models / FILE.name).write_bytes(CONTENT)

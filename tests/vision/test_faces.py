@@ -3,7 +3,16 @@ import pytest
 
 from mien.errors import InvalidRequest
 from mien.vision.alignment import TEMPLATE
-from mien.vision.faces import AtLandmarks, Box, Face, InBox, InShares, WholePicture, largest_first
+from mien.vision.faces import (
+    AtLandmarks,
+    Box,
+    Face,
+    InBox,
+    InShares,
+    Middle,
+    WholePicture,
+    largest_first,
+)
 from tests.vision.portraits import Patches, Told, face, photograph
 
 PICTURE = np.zeros((480, 640, 3), np.uint8)
@@ -35,6 +44,23 @@ def test_a_face_moves_with_its_picture_and_back() -> None:
 def test_the_whole_picture_is_one_face_without_landmarks() -> None:
     (whole,) = WholePicture().detect(PICTURE)
     assert (whole.box, whole.landmarks, whole.score) == (Box(0, 0, 640, 480), None, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "share", "box"),
+    [
+        (100, 60, 1.0, (0, 20, 60, 60)),
+        (100, 60, 0.5, (15, 35, 30, 30)),
+        (7, 7, 0.5, (1, 1, 4, 4)),
+        (1, 1, 0.01, (0, 0, 1, 1)),
+    ],
+)
+def test_the_middle_is_a_square_of_the_shorter_side(
+    height: int, width: int, share: float, box: tuple[int, ...]
+) -> None:
+    (found,) = Middle(share).detect(np.zeros((height, width, 3), np.uint8))
+    assert tuple(found.box) == box
+    assert found.landmarks is None
 
 
 def test_landmarks_of_a_caller_are_a_face_around_them() -> None:

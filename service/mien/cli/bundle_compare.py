@@ -1,6 +1,7 @@
 """`mien bundle compare`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,19 +18,14 @@ def compare(
     a: Path,
     b: Path,
     dataset: Path,
-    pairs: Path | None,
-    groups: Path | None,
-    threshold: float | None,
-    detector_model: Path | None,
     out: Path | None,
-    seed: int,
     json: bool,
+    **given: Any,
 ) -> None:
     """Measure bundles A and B on the same pictures of DATASET, and test the difference.
 
     Either may be the name of a built-in bundle. It is `mien evaluate A DATASET --against B`.
     """
-    from mien.evaluation.evaluate import Request
+    from mien.evaluation.request import Request
 
-    request = Request(dataset, pairs, groups, threshold, None, seed, detector_model)
-    measure(a, b, request, out, json=json)
+    measure(a, b, Request(dataset, **given), out, json=json)

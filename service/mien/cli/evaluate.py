@@ -12,7 +12,7 @@ from mien.model import built_in
 
 if TYPE_CHECKING:
     from mien.evaluation.contract import Report
-    from mien.evaluation.evaluate import Request
+    from mien.evaluation.request import Request
 
 OPTIONS = (
     click.option(
@@ -29,6 +29,25 @@ OPTIONS = (
     ),
     threshold_option,
     detector_option,
+    click.option(
+        "--multi-face",
+        type=click.Choice(["reject", "largest"]),
+        default="largest",
+        show_default=True,
+        help="A picture of several faces; `mien enroll` and a server reject it unless told.",
+    ),
+    click.option(
+        "--probes",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help="Enrol all of DATASET, and search for the pictures of this folder of people.",
+    ),
+    click.option(
+        "--strangers",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help="With --probes: more searches, for people who are not enrolled.",
+    ),
     click.option(
         "--out",
         type=click.Path(path_type=Path),
@@ -64,6 +83,13 @@ def evaluation_options(command: Command) -> Command:
     "--against", type=bundle_type, metavar="BUNDLE2", help="Another bundle on the same pictures."
 )
 @click.option(
+    "--against-middle",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="SHARE",
+    help="The same bundle on the middle of each picture, so much of its shorter side, without a "
+    "detector: what finding and aligning faces brings.",
+)
+@click.option(
     "--save-vectors",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
@@ -74,26 +100,22 @@ def evaluate(
     bundle: Path,
     dataset: Path | None,
     against: Path | None,
-    save_vectors: Path | None,
-    pairs: Path | None,
-    groups: Path | None,
-    threshold: float | None,
-    detector_model: Path | None,
+    against_middle: float | None,
     out: Path | None,
-    seed: int,
     json: bool,
+    **given: Any,
 ) -> None:
     """Measure BUNDLE on DATASET: error rates with their uncertainty, nothing served.
 
     BUNDLE is the built-in mien-s if left out. DATASET is a folder DATASET/<person>/<picture> of
     people whom the bundle never learned from, or a file that --save-vectors wrote.
     """
-    from mien.evaluation.evaluate import Request
+    from mien.evaluation.request import Request
 
     if dataset is None:  # click gives the first argument the only value that there is
         bundle, dataset = Path(built_in.DEFAULT), bundle
     bundle = built_in.find(bundle)
-    request = Request(dataset, pairs, groups, threshold, save_vectors, seed, detector_model)
+    request = Request(dataset, middle=against_middle, **given)
     measure(bundle, against, request, out, json=json)
 
 

@@ -5,6 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mien.cli.faces import (
+    Target,
+    multi_face_option,
+    multi_face_policy,
+    near_limits,
+    read_picture,
+    target_option,
+)
 from mien.cli.options import (
     gallery_option,
     json_option,
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
     help="How many subjects to show.",
 )
 @threshold_option
+@multi_face_option(["reject", "largest", "all"], "all are searched for")
+@target_option("--target", "that is searched for")
 @json_option
 @server_option
 @click.pass_context
@@ -43,6 +53,8 @@ def identify(
     target_fpir: float | None,
     candidates: int,
     threshold: float | None,
+    multi_face: str | None,
+    target: Target | None,
     json: bool,
     address: str,
 ) -> None:
@@ -52,7 +64,13 @@ def identify(
 
     asked = policy(TargetFPIR, target_fpir, threshold, "--target-fpir")
     with connect(address) as client:
-        response = client.identify(gallery, picture.read_bytes(), asked, candidates)
+        response = client.identify(
+            gallery,
+            read_picture(picture, target),
+            asked,
+            candidates,
+            multi_face=multi_face_policy(multi_face),
+        )
     click.echo(as_json(response) if json else _lines(response))
     ctx.exit(0 if any(face.identified for face in response.faces) else 1)
 
@@ -61,7 +79,9 @@ def _lines(response: "IdentifyResponse") -> str:
     lines = [describe(response.applied)]
     for face in response.faces:
         verdict = "identified" if face.identified else "nobody in the gallery"
-        lines.append(verdict + (_place(face.box) if face.HasField("box") else ""))
+        told = near_limits(face.quality)
+        place = _place(face.box) if face.HasField("box") else ""
+        lines.append(verdict + place + (f", {told}" if told else ""))
         lines += [
             f"{candidate.rank:3d}  {candidate.score.similarity:7.4f}  "
             f"{'*' if candidate.accepted else ' '} {candidate.subject_id}"

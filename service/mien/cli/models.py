@@ -17,12 +17,20 @@ def models() -> None:
 @click.option("--url", help="A mirror to fetch it from; its digest is checked all the same.")
 @click.option("--force", is_flag=True, help="Fetch it again, whatever is there.")
 def fetch(name: str, url: str | None, force: bool) -> None:
-    """Download a model from its public source into MIEN_MODELS, and check its SHA-256."""
-    from mien.vision.detector_file import YUNET
+    """Download a model from its public source into MIEN_MODELS, and check its SHA-256.
+
+    It is OpenCV's YuNet of March 2023. Where the folder has the larger face_detection_yunet.onnx
+    of the network's authors, that one is used.
+    """
+    from mien.vision.detector_file import YUNET, find
     from mien.vision.detector_file import fetch as download
 
     path = download({"yunet": YUNET}[name], url, force=force)
     click.echo(f"{path}  SHA-256 {YUNET.sha256} ({YUNET.source})")
+    if (used := find()) != path:
+        click.echo(
+            f"note: {used} is there too, and is used; take it away to use this one", err=True
+        )
 
 
 @models.command()

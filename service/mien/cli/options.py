@@ -94,9 +94,3 @@ threshold_option = click.option(
 )
 
 json_option = click.option("--json", is_flag=True, help="Print JSON.")
-
-detector_option = click.option(
-    "--detector-model",
-    type=click.Path(path_type=Path),
-    help="The face detector's file; the one that `mien models fetch yunet` brought, if left out.",
-)

@@ -32,7 +32,7 @@ CREATE TABLE picture (
   message TEXT NOT NULL DEFAULT '', sample_id TEXT NOT NULL DEFAULT '',
   warnings TEXT NOT NULL DEFAULT '[]', misfit TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (key, subject_id)) WITHOUT ROWID;
-CREATE INDEX picture_by_content ON picture (sha256, run) WHERE sha256 != '';
+CREATE INDEX picture_by_content ON picture (sha256, run, seq) WHERE sha256 != '';
 CREATE INDEX picture_by_order ON picture (run, seq);
 CREATE INDEX picture_by_sample ON picture (sample_id) WHERE sample_id != '';
 CREATE TABLE leaving (sample_id TEXT PRIMARY KEY) WITHOUT ROWID;

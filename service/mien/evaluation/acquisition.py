@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from mien.dataset import Person
 from mien.errors import DatasetInvalid
-from mien.evaluation.contract import Acquisition
+from mien.evaluation.contract import Acquisition, Role
 from mien.evaluation.listing import listing
 from mien.evaluation.samples import Failure, Samples
 from mien.matching.metrics import Vectors
@@ -25,14 +25,16 @@ from mien.model.reading import embed_files
 
 @dataclass(frozen=True)
 class Picture:
-    """A file and whose it is; `name` is `<person>/<file>`."""
+    """A file and whose it is; `name` is `<person>/<file>`, after the role of its folder, if any."""
 
     person: str
     path: Path
+    role: Role | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.person}/{self.path.name}"
+        name = f"{self.person}/{self.path.name}"
+        return name if self.role is None else f"{self.role}/{name}"
 
 
 def pictures_of(people: Sequence[Person]) -> list[Picture]:
@@ -77,8 +79,8 @@ def acquisition(samples: Samples) -> Acquisition | None:
     if samples.failures is None:
         return None
     people = samples.everybody
-    pictures = len(samples.names) + len(samples.failures)
-    not_enrolled = sorted(people - set(samples.people.tolist()))
+    pictures = len(samples.names) + len(samples.left_out) + len(samples.failures)
+    not_enrolled = sorted(people - samples.usable_people)
     return Acquisition(
         pictures=pictures,
         failures_to_acquire=len(samples.failures),

@@ -10,10 +10,14 @@ from pydantic import BaseModel, ConfigDict
 
 from mien.matching import intervals
 from mien.model.manifest import Precision
+from mien.vision.selection import OneFace
 
 FORMAT = "mien-evaluation/1"
 
 Interval = tuple[float, float]
+
+Role = Literal["gallery", "probes", "strangers"]
+"""What a folder of people is for."""
 
 
 def ends(found: intervals.Interval) -> Interval:
@@ -53,6 +57,7 @@ class EvaluatedData(Section):
     people: int
     pictures: int
     left_out_pairs: int
+    multi_face: OneFace
 
 
 class Acquisition(Section):
@@ -67,6 +72,14 @@ class Acquisition(Section):
     reasons: dict[str, int]
     pictures_failed: list[str]
     people_failed: list[str]
+
+
+class FolderOfRole(Section):
+    """A folder that is enrolled, or searched for."""
+
+    role: Role
+    name: str
+    acquisition: Acquisition
 
 
 class OperatingPoint(Section):
@@ -169,8 +182,12 @@ class GallerySize(Section):
 
 
 class Identification(Section):
-    """Open-set search: some people are enrolled, the others are strangers."""
+    """Open-set search: some people are enrolled, the others are strangers.
 
+    `drawn`: who is enrolled was drawn, and no folder said so.
+    """
+
+    drawn: bool
     fusion: Literal["max", "mean"]
     enrolled_people: int
     enrolled_samples: int
@@ -231,9 +248,10 @@ class Difference(Section):
 
 
 class Against(Section):
-    """Another bundle on the same pictures."""
+    """Another bundle on the same pictures, or this one on the middle of each."""
 
     bundle: EvaluatedBundle
+    middle: float | None
     acquisition: Acquisition | None
     verification: Verification
     lfw: Lfw | None
@@ -250,6 +268,7 @@ class Report(Section):
     bundle: EvaluatedBundle
     data: EvaluatedData
     acquisition: Acquisition | None
+    folders: list[FolderOfRole] | None
     verification: Verification
     deployed: Deployed | None
     likelihood: Likelihood | None

@@ -1,7 +1,6 @@
 """Measure a bundle, or two side by side. The page to read first: it names every part in order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,24 +13,12 @@ from mien.evaluation.grouping import grouped
 from mien.evaluation.identification import identification
 from mien.evaluation.likelihood import likelihood
 from mien.evaluation.measured import Measured, named
-from mien.evaluation.sources import Source, check_people, open_source
+from mien.evaluation.request import Request, check_middle, embed_asked, open_asked
+from mien.evaluation.roles import acquired
+from mien.evaluation.sources import Source, check_people
 from mien.evaluation.verification import verification
 from mien.matching.calibration import fusion_of
 from mien.model.bundle import Bundle
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be evaluated, and how."""
-
-    dataset: Path
-    pairs: Path | None = None
-    groups: Path | None = None
-    threshold: float | None = None
-    save_vectors: Path | None = None
-    seed: int = 0
-    detector_model: Path | None = None
-    """The face detector's file, for bundles that align faces; None: the one that is found."""
 
 
 def evaluate(bundle: Bundle, request: Request, other: Bundle | None = None) -> Report:
@@ -41,28 +28,33 @@ def evaluate(bundle: Bundle, request: Request, other: Bundle | None = None) -> R
     another bundle), InvalidRequest (what cannot go together) and OutputExists.
     """
     deployment = deploy(bundle.calibration, request.threshold)
-    source = open_source(request.dataset, request.pairs)
+    source = open_asked(request)
+    if request.middle is not None:
+        check_middle(bundle, request.middle, other)
+        other = bundle
     _check(request, source, deployment, other)
     groups = None if request.groups is None else _groups(request.groups, source, bundle)
-    samples = source.samples(bundle, request.detector_model)
+    samples = embed_asked(bundle, source, request)
     if request.save_vectors is not None:
         saved.save(samples, bundle.manifest.fingerprint, request.save_vectors)
     those = None
     if other is not None:
-        others = source.samples(other, request.detector_model)
+        others = embed_asked(other, source, request, request.middle)
         samples, others = samples.named(others.names), others.named(samples.names)
         check_people(source.path, len(set(samples.people.tolist())), "usable to both bundles")
         those = Measured.of(other, source, others, request.seed)
     this = Measured.of(bundle, source, samples, request.seed)
-    return _report(this, those, source, deployment, groups)
+    return _report(this, those, source, deployment=deployment, groups=groups, request=request)
 
 
-def _report(
+def _report(  # noqa: PLR0913 - what a report is made of
     this: Measured,
     other: Measured | None,
     source: Source,
+    *,
     deployment: Deployment | None,
     groups: Mapping[str, str] | None,
+    request: Request,
 ) -> Report:
     samples, seed = this.samples, this.seed
     verified, deployed = verification(this.compared, deployment)
@@ -71,8 +63,9 @@ def _report(
         mien=version("mien"),
         seed=seed,
         bundle=named(this.bundle),
-        data=_data(source, this),
+        data=_data(source, this, request),
         acquisition=acquisition(samples),
+        folders=acquired(samples, source.folders),
         verification=verified,
         deployed=deployed,
         likelihood=likelihood(this.compared, this.bundle.calibration),
@@ -80,18 +73,24 @@ def _report(
         identification=(
             None
             if source.pairs
-            else identification(samples, fusion_of(this.bundle.calibration), deployment, seed)
+            else identification(
+                samples,
+                fusion_of(this.bundle.calibration),
+                deployment,
+                seed,
+                drawn=not source.folders,
+            )
         ),
         groups=(
             None
             if groups is None or deployment is None
             else grouped(samples, groups, deployment.threshold, seed)
         ),
-        against=None if other is None else this.against(other),
+        against=None if other is None else this.against(other, request.middle),
     )
 
 
-def _data(source: Source, this: Measured) -> EvaluatedData:
+def _data(source: Source, this: Measured, request: Request) -> EvaluatedData:
     file = source.pairs
     return EvaluatedData(
         name=source.path.resolve().name,
@@ -100,6 +99,7 @@ def _data(source: Source, this: Measured) -> EvaluatedData:
         people=len(set(this.samples.people.tolist())),
         pictures=len(this.samples.names),
         left_out_pairs=this.left_out_pairs,
+        multi_face=request.multi_face,
     )
 
 

@@ -1,13 +1,14 @@
 """Open-set identification (1:N): half the pictures of some people are enrolled, all else is asked.
 
 The people who are enrolled, and which of their pictures, are drawn with a seed. All pictures of
-everybody else are searches of strangers.
+everybody else are searches of strangers. Folders with roles say all that themselves.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from mien.evaluation import roles
 from mien.evaluation.contract import GallerySize, Identification, SearchPoint, ends
 from mien.evaluation.deployment import Deployment, expected_fpir
 from mien.evaluation.samples import Samples
@@ -21,20 +22,27 @@ THRESHOLDS = 60
 
 
 def identification(
-    samples: Samples, rule: Rule, deployment: Deployment | None, seed: int
+    samples: Samples,
+    rule: Rule,
+    deployment: Deployment | None,
+    seed: int,
+    *,
+    drawn: bool = True,
 ) -> Identification | None:
     """Enrol and search, a subject's samples fused by `rule`; None if nobody has two pictures.
 
-    At most half of the people are enrolled, of those who have more pictures than are enrolled of
+    Unless it is `drawn`, samples are enrolled and searched for as the roles of their folders say.
+    Otherwise at most half of the people are, of those who have more pictures than are enrolled of
     each: half of what people with several have (the median). The gallery's rates by size need a
     deployed threshold and are empty without.
     """
-    enrolment = _enrolment(samples, seed)
+    enrolment = _drawn(samples, seed) if drawn else roles.enrolment(samples)
     if enrolment is None:
         return None
     found = search(enrolment, rule)
     ranks = min(RANKS, found.subjects)
     return Identification(
+        drawn=drawn,
         fusion=rule,
         enrolled_people=found.subjects,
         enrolled_samples=found.samples,
@@ -48,7 +56,7 @@ def identification(
     )
 
 
-def _enrolment(samples: Samples, seed: int) -> Enrolment | None:
+def _drawn(samples: Samples, seed: int) -> Enrolment | None:
     people = samples.person_numbers
     counts = np.bincount(people)
     several = counts[counts > 1]

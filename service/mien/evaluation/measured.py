@@ -50,14 +50,18 @@ class Measured:
             return self.compared
         return ListedPairs(self.samples, drawn_trials(self.samples, self.seed), self.seed)
 
-    def against(self, other: Self) -> Against:
-        """The other's section beside this one; both hold the same pictures in the same order."""
+    def against(self, other: Self, middle: float | None = None) -> Against:
+        """The other's section beside this one; both hold the same pictures in the same order.
+
+        `middle`: it saw this share of each picture, and no detector did.
+        """
         this_listed, other_listed = self.listed(), other.listed()
         decided = (
             None if self.decided is None or other.decided is None else (self.decided, other.decided)
         )
         return Against(
             bundle=named(other.bundle),
+            middle=middle,
             acquisition=acquisition(other.samples),
             verification=verification(other.compared)[0],
             lfw=other.lfw,

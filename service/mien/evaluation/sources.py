@@ -1,6 +1,6 @@
 """Where the samples of an evaluation come from: pictures to embed, or vectors saved before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -9,11 +9,13 @@ from mien.errors import DatasetInvalid
 from mien.evaluation import pair_file, saved
 from mien.evaluation.acquisition import Picture, acquire, pictures_of
 from mien.evaluation.pair_file import PairFile
+from mien.evaluation.roles import Folders, open_folders
 from mien.evaluation.samples import Samples
 from mien.model.bundle import Bundle
 from mien.model.manifest import MANIFEST
 from mien.model.pipeline import Pipeline
-from mien.vision.yunet import detector_for
+from mien.vision.faces import Detector
+from mien.vision.selection import OneFace
 
 FEWEST_PEOPLE = 2
 
@@ -27,9 +29,16 @@ class Source:
     pairs: PairFile | None
     pictures: tuple[Picture, ...]
     """Empty for saved vectors."""
+    folders: Folders = field(default_factory=dict)
+    """Those that have roles; empty where nobody said who is enrolled."""
 
-    def samples(self, bundle: Bundle, detector_model: Path | None = None) -> Samples:
+    def samples(
+        self, bundle: Bundle, detector: Detector | None = None, multi_face: OneFace = "largest"
+    ) -> Samples:
         """Embed the pictures with a bundle, or read the vectors that it made.
+
+        `detector` and `multi_face` as of `Pipeline`; a picture of a dataset is of the person that
+        it is filed under, who mostly is in front.
 
         Raises DetectorMissing, as `acquire` and `saved.read`, and DatasetInvalid if fewer than two
         people are left.
@@ -37,9 +46,7 @@ class Source:
         if self.kind == "vectors":
             samples = saved.read(self.path, bundle)
         else:
-            # A picture of a dataset is of the person that it is filed under, who is in front.
-            detector = detector_for(bundle.manifest.input.alignment, detector_model)
-            pipeline = Pipeline(bundle, detector=detector, multi_face="largest")
+            pipeline = Pipeline(bundle, detector=detector, multi_face=multi_face)
             samples = acquire(pipeline, self.pictures)
         check_people(self.path, len(set(samples.people.tolist())), "with a usable picture")
         return samples
@@ -59,6 +66,11 @@ def open_source(path: Path, pairs: Path | None) -> Source:
     people = dataset.scan(path)
     check_people(path, len(people))
     return Source(path, "folder", None, tuple(pictures_of(people)))
+
+
+def open_roles(folders: Folders) -> Source:
+    """Folders that say who is enrolled and searched for. Raises as `open_folders`."""
+    return Source(folders["gallery"], "folder", None, open_folders(folders), folders)
 
 
 def refuse_bundle(path: Path) -> None:

@@ -1,13 +1,14 @@
 """An evaluation in a terminal."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mien.evaluation.contract import (
     Acquisition,
     Against,
     Deployed,
     EvaluatedBundle,
+    FolderOfRole,
     Identification,
     Interval,
     Lfw,
@@ -51,18 +52,33 @@ def points(difference: float) -> str:
     return f"{rounded:+.2f}" if rounded else "0.00"
 
 
+def measured_on(report: Report) -> str:
+    """The folders' names, in a title."""
+    return ", ".join(folder.name for folder in report.folders or ()) or report.data.name
+
+
+def other_name(found: Against) -> str:
+    """What stands beside the bundle."""
+    if found.middle is None:
+        return found.bundle.name
+    return f"{found.bundle.name}, middle {found.middle:.0%}".replace("%", " %")
+
+
 def _p(value: float) -> str:
     return f"= {value:.3f}" if value >= 0.001 else "< 0.001"
 
 
 def _rows(report: Report) -> Iterator[Row]:
     found = report.verification
-    yield f"{report.bundle.name} on {report.data.name}", "", "95 % interval"
+    yield f"{report.bundle.name} on {measured_on(report)}", "", "95 % interval"
     yield from _cost(report.bundle)
     yield "people", f"{report.data.people:,}", ""
     yield "genuine comparisons", f"{found.genuine_comparisons:,}", ""
     yield "impostor comparisons", f"{found.impostor_comparisons:,}", ""
-    yield from _acquired(report.acquisition)
+    if report.folders is None:
+        yield from _acquired(report.acquisition)
+    else:
+        yield from _folders(report.folders)
     yield "equal error rate", rate(found.eer), span(found.eer_interval95)
     low, high = found.auc_interval95
     yield "area under the ROC curve (AUC)", f"{found.auc:.4f}", f"{low:.4f} to {high:.4f}"
@@ -123,6 +139,19 @@ def _acquired(found: Acquisition | None) -> Iterator[Row]:
         yield "  rates below are over the rest", "", ""
 
 
+def _folders(folders: Sequence[FolderOfRole]) -> Iterator[Row]:
+    for folder in folders:
+        found = folder.acquisition
+        reasons = "".join(f", {reason} {count:,}" for reason, count in found.reasons.items())
+        pictures = f"{found.failures_to_acquire:,} of {found.pictures:,} pictures{reasons}"
+        name = f"failure to acquire (FTA), {folder.role}"
+        yield name, rate(found.failure_to_acquire_rate), pictures
+        if folder.role == "gallery":
+            people = f"{found.failures_to_enrol:,} of {found.people:,} people"
+            yield "failure to enrol (FTE)", rate(found.failure_to_enrol_rate), people
+    yield "  rates below are over the rest", "", ""
+
+
 def _lfw(found: Lfw | None) -> Iterator[Row]:
     if found is None:
         return
@@ -172,7 +201,7 @@ def _grouped(report: Report) -> Iterator[Row]:
 def _against(found: Against | None) -> Iterator[Row]:
     if found is None:
         return
-    yield f"against {found.bundle.name}", "", ""
+    yield f"against {other_name(found)}", "", ""
     for row in found.differences:
         tested = "points; too few people for an interval"
         if row.difference_interval95 is not None and row.p_value is not None:

@@ -34,7 +34,8 @@ class Trials:
         """Raises DatasetInvalid: a picture is unknown (all are listed), or no pair is left."""
         rows = {stem(name): row for row, name in enumerate(samples.names.tolist())}
         failed = {stem(failure.name): -1 for failure in samples.failures or ()}
-        pair_file.check_known(file, rows | failed, "the saved vectors")
+        left_out = {stem(name): -1 for _, name in samples.left_out}
+        pair_file.check_known(file, rows | failed | left_out, "the saved vectors")
         kept = [p for p in file.pairs if p.first.stem in rows and p.second.stem in rows]
         _check_kinds(file, {pair.genuine for pair in kept})
         return cls(

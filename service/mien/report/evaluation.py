@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.evaluation.contract import EvaluatedBundle, Report
-from mien.evaluation.summary import points, rate, span, target
+from mien.evaluation.summary import measured_on, other_name, points, rate, span, target
 from mien.files import staged
 from mien.matching.metrics import Rates
 from mien.report import charts, rates
@@ -47,7 +47,8 @@ def page(report: Report, drawn: Mapping[str, str]) -> str:
     """`report.html`: all of a report, its figures in it."""
     return render(
         TEMPLATE,
-        title=f"mien: {report.bundle.name} on {report.data.name}",
+        title=f"mien: {report.bundle.name} on {measured_on(report)}",
+        title_data=measured_on(report),
         report=report,
         figures=drawn,
         rate=rate,
@@ -108,7 +109,9 @@ def _against_origin(report: Report) -> bool:
 
 def _names(report: Report) -> list[str]:
     """Of the bundles, told apart by their fingerprints if both have one name."""
-    bundles = [report.bundle, *([report.against.bundle] if report.against else [])]
-    if len({bundle.name for bundle in bundles}) == len(bundles):
-        return [bundle.name for bundle in bundles]
+    if report.against is None:
+        return [report.bundle.name]
+    if report.against.middle is not None or report.against.bundle.name != report.bundle.name:
+        return [report.bundle.name, other_name(report.against)]
+    bundles = (report.bundle, report.against.bundle)
     return [f"{bundle.name} ({bundle.fingerprint[:8]})" for bundle in bundles]

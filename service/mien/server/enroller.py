@@ -4,6 +4,8 @@ import hashlib
 import struct
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -23,10 +25,13 @@ from mien.matching.metrics import Vectors
 from mien.server import gallery_messages, messages
 from mien.server.looks import Look
 from mien.server.neighbours import Group, Near, Neighbours, Watch, read_watch, refused
-from mien.server.paging import MAX_BATCH
 from mien.server.probes import Probes, read_one_face
 from mien.v1 import gallery_pb2, match_pb2
 from mien.vision.selection import OneFace
+
+AT_ONCE = 16
+"""Pictures that one thread takes from bytes to vectors together: enough for a batch of the network,
+few enough that the last of a group keep every core at work."""
 
 Outcome: TypeAlias = gallery_pb2.EnrollSampleResponse | MienError
 Named: TypeAlias = list[match_pb2.Candidate]
@@ -64,7 +69,10 @@ class Enroller:
     enrol one face under two names at once would each find nobody.
     """
 
-    def __init__(self, probes: Probes, galleries: Galleries, default: TargetFMR) -> None:
+    def __init__(
+        self, probes: Probes, galleries: Galleries, default: TargetFMR, cores: int = 1
+    ) -> None:
+        """`cores`: so many threads look at the pictures of a group, all streams' together."""
         bundle = probes.pipeline.bundle
         self._bundle = bundle
         self._probes = probes
@@ -72,6 +80,7 @@ class Enroller:
         self._default = default
         self._neighbours = Neighbours(bundle, galleries)
         self._turn = threading.Lock()
+        self._crew = ThreadPoolExecutor(cores, thread_name_prefix="mien-enroll")
 
     def check(self, gallery_id: str) -> None:
         """Raise GalleryNotFound, InvalidId or ModelMismatch unless samples may come in."""
@@ -173,17 +182,39 @@ class Enroller:
         for at, request in enumerate(requests):
             if request.HasField("image"):
                 pictures.setdefault(read_one_face(request.multi_face), []).append(at)
+        parts = [
+            (policy, places[start : start + AT_ONCE])
+            for policy, places in pictures.items()
+            for start in range(0, len(places), AT_ONCE)
+        ]
         found: dict[int, Look | MienError] = {}
-        for policy, places in pictures.items():
-            for start in range(0, len(places), MAX_BATCH):
-                some = places[start : start + MAX_BATCH]
-                images = [requests[at].image for at in some]
-                found |= zip(some, self._probes.embed_each(images, policy), strict=True)
+        for (_, places), looks in zip(parts, self._looked(requests, parts), strict=True):
+            found |= zip(places, looks, strict=True)
         others = [at for at in range(len(requests)) if at not in found]
         embeddings = [requests[at].embedding for at in others]
         vectors = messages.read_embeddings(embeddings, self._bundle)
         found |= zip(others, map(_look_of, vectors), strict=True)
         return [found[at] for at in range(len(requests))]
+
+    def _looked(
+        self,
+        requests: Sequence[gallery_pb2.EnrollSampleRequest],
+        parts: Sequence[tuple[OneFace, Sequence[int]]],
+    ) -> list[list[Look | InvalidArgument]]:
+        """Of each part: by the caller's thread if there is one alone, else by the crew."""
+
+        def look(part: tuple[OneFace, Sequence[int]]) -> list[Look | InvalidArgument]:
+            policy, places = part
+            return self._probes.embed_each([requests[at].image for at in places], policy)
+
+        if len(parts) == 1:
+            return [look(parts[0])]
+        futures = [self._crew.submit(copy_context().run, look, part) for part in parts]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def _look_of(vector: Vectors | MienError) -> Look | MienError:

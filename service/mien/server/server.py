@@ -186,6 +186,7 @@ class Server:
             TargetFPIR(settings.default_target_fpir),
         )
         probes, streams = Probes(self.pipeline, galleries), self.streams
+        enroller = Enroller(probes, galleries, fmr, arrange(settings.threads).cores)
         explanations = Explanations(bundle, galleries)
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(
             EmbeddingServicer(probes, explanations, streams, fmr), server
@@ -194,7 +195,7 @@ class Server:
             MatchServicer(probes, galleries, explanations, streams, fpir, default_fmr=fmr), server
         )
         gallery_pb2_grpc.add_GalleryServiceServicer_to_server(
-            GalleryServicer(bundle, galleries, Enroller(probes, galleries, fmr), streams), server
+            GalleryServicer(bundle, galleries, enroller, streams), server
         )
         maintenance_pb2_grpc.add_MaintenanceServiceServicer_to_server(
             MaintenanceServicer(galleries, settings.data, bundle.manifest.fingerprint, streams),

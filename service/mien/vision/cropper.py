@@ -9,7 +9,7 @@ from mien import deadline, stages
 from mien.errors import FaceRefused
 from mien.vision.alignment import align, scale_of, similarity, template
 from mien.vision.crops import Alignment, crop
-from mien.vision.faces import Detector, Face, WholePicture
+from mien.vision.faces import Detector, Face, Middle, WholePicture
 from mien.vision.images import DEFAULT_LIMITS, RGB, Decoded, Limits, decode, decode_reduced
 from mien.vision.quality import REFUSE, WARN, Quality, faults, measure
 from mien.vision.selection import MultiFace, select
@@ -88,8 +88,8 @@ class Cropper:
         largest face if none is of use, and DeadlineExceeded.
         """
         detector = told or self._detector
-        if isinstance(detector, WholePicture):
-            return self._whole(content, detector)
+        if isinstance(detector, WholePicture | Middle):
+            return self._unaligned(content, detector)
         decoded = self._decoded(content, DECODED_SIDE if told is None else None)
         deadline.check("find the faces")
         with stages.timed("detect"):
@@ -100,11 +100,13 @@ class Cropper:
         with stages.timed("align"):
             return _sorted_out([self._judged(decoded, face) for face in faces], decoded.size)
 
-    def _whole(self, content: bytes, detector: WholePicture) -> Cuts:
+    def _unaligned(self, content: bytes, detector: WholePicture | Middle) -> Cuts:
         with stages.timed("decode"):
             picture = decode(content, self._limits)
-            (whole,) = detector.detect(picture)
-            cut = Cut(crop(picture, self._height, self._width), whole, None)
+            (face,) = detector.detect(picture)
+            x, y, width, height = (int(value) for value in face.box)
+            part = picture[y : y + height, x : x + width]
+            cut = Cut(crop(part, self._height, self._width), face, None)
         return Cuts((cut,), Decoded(picture).size)
 
     def _decoded(self, content: bytes, side: int | None) -> Decoded:

@@ -80,14 +80,26 @@ def find(named: Path | None = None) -> Path:
         path = folder() / known.name
         if path.is_file():
             if (found := _digest(path.read_bytes())) != known.sha256:
-                raise DetectorMissing(
-                    f"{path} has the SHA-256 {found[:12]}… and not {known.sha256[:12]}…: it is "
-                    "damaged, or another; mien models fetch yunet --force brings it again"
-                )
+                raise DetectorMissing(_damaged(path, found, known))
             return path
+    either = " nor ".join(f"{known.name} (SHA-256 {known.sha256[:8]}…)" for known in KNOWN)
     raise DetectorMissing(
-        f"there is no face detector in {folder()}; mien models fetch yunet brings it, or name "
-        f"its file with --detector-model, or its folder with {FOLDER_VARIABLE}"
+        f"there is no face detector in {folder()}, neither {either}; mien models fetch yunet "
+        "brings the last one, or name a file with --detector-model, or its folder with "
+        f"{FOLDER_VARIABLE}"
+    )
+
+
+def _damaged(path: Path, found: str, known: DetectorFile) -> str:
+    mend = (
+        "mien models fetch yunet --force brings it again"
+        if known.url
+        else f"put {known.source.partition(',')[0]}'s there, or take it away: then "
+        f"{YUNET.name} is used, which mien models fetch yunet brings"
+    )
+    return (
+        f"{path} has the SHA-256 {found[:12]}… and not {known.sha256[:12]}…: it is damaged, or "
+        f"another; {mend}, or name it with --detector-model if it is meant"
     )
 
 

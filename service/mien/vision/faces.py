@@ -79,6 +79,23 @@ class WholePicture:
 
 
 @dataclass(frozen=True)
+class Middle:
+    """No detector: the crop is the middle of the picture, upright and square.
+
+    What pictures would give if nobody looked where the face is; to be held against.
+    """
+
+    share: float
+    """Of the picture's shorter side, in (0, 1]."""
+    name = "middle"
+
+    def detect(self, picture: RGB) -> list[Face]:
+        height, width = picture.shape[:2]
+        side = max(1, round(self.share * min(height, width)))
+        return [Face(Box((width - side) // 2, (height - side) // 2, side, side), None, 1.0)]
+
+
+@dataclass(frozen=True)
 class AtLandmarks:
     """A caller knows the five landmarks of the one face, in pixels of the upright picture."""
 
