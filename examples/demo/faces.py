@@ -23,7 +23,7 @@ def stage(out: Path, seed: int) -> Folders:
     unseen = orl.unseen(people, seed)
     folders = Folders(out / "train", out / "enroll", out / "probe")
     for person in people:
-        pictures = sorted((source / person).glob("*.pgm"), key=lambda path: int(path.stem))
+        pictures = sorted((source / person).glob(f"*{orl.SUFFIX}"), key=lambda path: int(path.stem))
         for index, picture in enumerate(pictures):
             half = folders.enroll if index % 2 == 0 else folders.probe
             home = (half if person in unseen else folders.train) / person

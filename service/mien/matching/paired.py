@@ -62,6 +62,7 @@ def compare_rates(
 
     The curves of the resamples, which take the time, are made once for all statistics.
     """
+    refuse_nan(np.stack([first, second]))
     one, other = (in_resamples(model, pairs, statistics, seed) for model in (first, second))
     return [difference(*each) for each in zip(one, other, strict=True)]
 

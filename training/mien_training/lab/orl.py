@@ -9,6 +9,7 @@ import numpy as np
 from mien.errors import ExtraMissing
 
 TEST_PEOPLE = 10
+SUFFIX = ".pgm"
 
 
 def folder() -> Path:
