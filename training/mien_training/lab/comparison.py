@@ -42,6 +42,7 @@ def of_units(
     `scale` turns the values into the figure's unit.
     """
     one, other = (np.atleast_2d(np.asarray(each, dtype=np.float64)) for each in (first, second))
+    _refuse_unlike(one.shape, other.shape)
     fits, count = one.shape
     return _comparison(
         between, scale * _means(one), scale * _means(other), _resampled(units, count, fits)
@@ -50,6 +51,7 @@ def of_units(
 
 def of_eers(between: Between, first: Sequence[Verified], second: Sequence[Verified]) -> Comparison:
     """Mean equal error rates in per cent of fits of two settings, on the same pairs of people."""
+    _refuse_unlike(*([len(fit.similarities) for fit in fits] for fits in (first, second)))
     weights = _fit_weights(len(first))
     one, other = (
         PER_CENT * (weights * np.stack([_eers(fit) for fit in fits])).sum(axis=0)
@@ -91,6 +93,14 @@ def _comparison(between: Between, first: Rates, second: Rates, resampled: str) -
         p_value=found.p_value,
         resampled=resampled,
     )
+
+
+def _refuse_unlike(first: Sequence[int], second: Sequence[int]) -> None:
+    if first != second:
+        raise ValueError(
+            f"two settings are compared on the same units and fits, not on {first} and {second}; "
+            "measure both on all"
+        )
 
 
 def _resampled(units: str, count: int, fits: int) -> str:
