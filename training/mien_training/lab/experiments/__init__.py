@@ -23,5 +23,7 @@ class Listed:
 
 LISTED = (
     Listed("center-toy", "Center loss in two dimensions"),
+    Listed("losses", "Losses, and people who were not learned from"),
+    Listed("triplets", "How triplets are selected, and how random ones stall"),
     Listed("sharing", "Weights that are shared over the picture"),
 )
