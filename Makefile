@@ -58,8 +58,9 @@ bench: $(VENV)/bench  ## run every benchmark of benchmarks/, one after the other
 proto: $(VENV)/dev  ## generate service/mien/v1 from proto/mien/v1
 	$(BIN)/python proto/generate.py
 
-docs: demo  ## the chart in README.md, from a run of the demo
+docs: demo  ## the chart in README.md, from a run of the demo, and docs/lab.md, from docs/lab
 	cp runs/demo/eer.svg docs/demo.svg
+	$(BIN)/python -m mien_training.lab.document
 
 clean:  ## remove what the chores made
 	rm -rf $(VENV) runs dist

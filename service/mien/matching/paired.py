@@ -63,17 +63,25 @@ def compare_rates(
     The curves of the resamples, which take the time, are made once for all statistics.
     """
     refuse_nan(np.stack([first, second]))
+    one, other = (in_resamples(model, pairs, statistics, seed) for model in (first, second))
+    return [difference(*each) for each in zip(one, other, strict=True)]
+
+
+def in_resamples(
+    similarities: Similarities, pairs: Pairs, statistics: Sequence[Statistic], seed: int = 0
+) -> Rates:
+    """[statistics, 1 + resamples]: as measured, and in resamples of the people.
+
+    The same resamples for every model of the same pairs and `seed`.
+    """
+    refuse_nan(similarities)
     numbered, count = pairs.numbered()
     draws = np.c_[np.ones(count, np.float32), draw(count, seed)]
-    parts = np.array_split(draws, 1 + draws.shape[1] * len(first) // CHUNK_VALUES, axis=1)
-    one, other = (
-        np.concatenate(
-            [_values(_curves(model, numbered, part), statistics) for part in parts if part.size],
-            axis=1,
-        )
-        for model in (first, second)
-    )
-    return [_difference(*each) for each in zip(one, other, strict=True)]
+    parts = np.array_split(draws, 1 + draws.shape[1] * len(similarities) // CHUNK_VALUES, axis=1)
+    values = [
+        _values(_curves(similarities, numbered, part), statistics) for part in parts if part.size
+    ]
+    return np.concatenate(values, axis=1)
 
 
 def compare_accuracy(
@@ -82,7 +90,7 @@ def compare_accuracy(
     """Which of M pairs two models decided correctly [M], each at its own thresholds."""
     measured = np.array([[first.mean()], [second.mean()]])
     one, other = np.c_[measured, accuracies([first, second], pairs, seed)]
-    return _difference(one, other)
+    return difference(one, other)
 
 
 def _values(curves: tuple[Rates, Rates], statistics: Sequence[Statistic]) -> Rates:
@@ -108,8 +116,11 @@ def _below(weights: Rates) -> Rates:
     return np.asarray((total - weights) / total[-1])
 
 
-def _difference(first: Rates, second: Rates) -> Difference:
-    """Of what was measured, at index 0, and in resamples."""
+def difference(first: Rates, second: Rates) -> Difference:
+    """Of two models [1 + resamples]: as measured, and in the same resamples.
+
+    Resamples in which either is NaN are left out.
+    """
     change = (second - first)[1:]
     change = change[~np.isnan(change)]
     if np.isnan(second[0] - first[0]) or not len(change):
