@@ -47,7 +47,7 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
 
 
 def test_an_experiment_is_run_and_told(tmp_path: Path) -> None:
-    done = lab("sharing", "--out", tmp_path, "--seed", 5)
+    done = lab("sharing", "--out", tmp_path, "--seed", "5")
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("sharing: reproduced (0 s)")
     record = Record.read((tmp_path / "sharing" / "result.json").read_bytes())

@@ -6,38 +6,27 @@ import torch
 from torch import nn
 
 from mien_training.config.layers import Normal
-from mien_training.config.losses import LinearHead, Losses, Softmax, SquaredError, Triplet
+from mien_training.config.losses import Losses, Softmax, SquaredError, Triplet
 from mien_training.config.networks import Cnn
-from mien_training.config.optimisation import Adam, Constant, Sgd
-from mien_training.config.recipe import Batches, Crop, Recipe
+from mien_training.config.optimisation import Adam, Sgd
+from mien_training.config.recipe import Batches, Recipe
 from mien_training.data import Crops
-from mien_training.lab import classes, digits
+from mien_training.lab import classes, digits, recipes
 from mien_training.lab.layers import spreads
 from mien_training.lab.learning import Shuffled, learn
 from mien_training.learner import Learner
 
-LINEAR = Softmax(head=LinearHead(kind="linear"))
-SIDE = 16
+FAST = Adam(kind="adam", learning_rate=0.01)
 
 
-def recipe(**changed: object) -> Recipe:
-    known: dict[str, object] = {
-        "epochs": 2,
-        "validation_people": 0.0,
-        "dimension": 16,
-        "crop": Crop(height=SIDE, width=SIDE),
-        "batches": Batches(people=5, pictures=2),
-        "network": Cnn(kind="cnn", channels=(8, 16)),
-        "losses": Losses(softmax=LINEAR),
-        "optimiser": Adam(kind="adam", learning_rate=0.01),
-        "schedule": Constant(kind="constant"),
-    }
-    return Recipe.model_validate(known | changed)
+def recipe(epochs: int = 2, **changed: object) -> Recipe:
+    known = {"batches": Batches(people=5, pictures=2), "optimiser": FAST}
+    return recipes.digits(1, epochs, **(known | changed))
 
 
 @pytest.fixture(scope="module")
 def train() -> Crops:
-    found = digits.load(SIDE).train
+    found = digits.load(recipes.DIGIT_SIDE).train
     return Crops(found.people, found.images[:200], found.labels[:200])
 
 
@@ -126,7 +115,7 @@ def test_the_loss_in_evaluation_is_that_of_all_pictures(train: Crops) -> None:
 @pytest.mark.parametrize("kind", ["cosface", "arcface"])
 def test_a_class_is_told_without_the_margin(kind: str, train: Crops) -> None:
     losses = Losses.model_validate({"softmax": Softmax.model_validate({"head": {"kind": kind}})})
-    learner = learn(recipe(epochs=4, losses=losses), train, Shuffled(train, 50, 1)).learner
+    learner = learn(recipe(12, losses=losses), train, Shuffled(train, 50, 1)).learner
     assert classes.wrong(learner, train).mean() < 0.5
 
 

@@ -14,8 +14,9 @@ To add one:
 3. Take data from the trial: `trial.digits(side)` or `trial.faces(side)`, each `Split(train, test)`
    of `mien_training.data.Crops`. Faces are split by people, digits by pictures.
 4. Learn by `learning.learn(recipe, crops, …)`: the product's own networks, losses, optimisers and
-   `Learner`, on P×K batches, or on plain shuffled ones or the whole set with `Shuffled`. Look into
-   it by `look`, called after each step; `layers.spreads` gives activations and gradients by layer.
+   `Learner`, on P×K batches, or on plain shuffled ones or the whole set with `Shuffled`. Start from
+   `recipes.digits` or `recipes.faces` and change what the experiment is about. Look into it by
+   `look`, called after each step; `layers.spreads` gives activations and gradients by layer.
 5. Measure: `classes.wrong` (which pictures are taken for another class), `verification.Verified`
    (similarities of all pairs of unseen people), and put rows (setting × seed → figures) into
    `record.Table.of`. Everything that is drawn goes into a table or a `record.Curve`.

@@ -21,4 +21,7 @@ class Listed:
         return found
 
 
-LISTED = (Listed("sharing", "Weights that are shared over the picture"),)
+LISTED = (
+    Listed("center-toy", "Center loss in two dimensions"),
+    Listed("sharing", "Weights that are shared over the picture"),
+)
