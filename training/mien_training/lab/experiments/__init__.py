@@ -23,5 +23,11 @@ class Listed:
 
 LISTED = (
     Listed("center-toy", "Center loss in two dimensions"),
+    Listed("depth", "What layers and filters are worth"),
+    Listed("init", "First weights: too large, too small, Xavier and He"),
+    Listed("activations", "ReLU, leaky ReLU, tanh and sigmoid"),
+    Listed("optimisers", "Optimisers and learning rates"),
+    Listed("batch-size", "One picture, a mini-batch, or all at once"),
+    Listed("batchnorm", "Batch normalisation"),
     Listed("sharing", "Weights that are shared over the picture"),
 )
