@@ -17,7 +17,7 @@ from mien_training.lab import figure, fits, recipes
 from mien_training.lab.comparison import Between, of_units
 from mien_training.lab.experiment import Experiment, Result, Scale, Trial
 from mien_training.lab.experiments.init import BACKWARD, LOOKED_AT, travelled
-from mien_training.lab.fits import EER, ERROR, DigitFit, FaceFit
+from mien_training.lab.fits import EER, ERROR, DigitFit, FaceFit, in_pieces
 from mien_training.lab.layers import LayerSpread, spreads
 from mien_training.lab.record import Comparison, Curve, Finding, Row, Table
 from mien_training.lab.split import Split
@@ -216,10 +216,11 @@ def _curves(
         heights = activation(FUNCTIONS[name], 1)(torch.from_numpy(points.copy())).tolist()
     numbers = range(1, 1 + LAYERS)
     losses = fits_of[0].lesson.column("loss")
+    steps = range(1, 1 + len(losses))
     return [
         Curve.of("function", name, points.tolist(), heights),
         Curve.of("gradients", name, numbers, [each.gradient for each in layers[0]]),
-        Curve.of("loss", name, range(1, 1 + len(losses)), losses),
+        Curve.of("loss", name, in_pieces(steps), in_pieces(losses)),
     ]
 
 

@@ -10,7 +10,7 @@ from mien_training.config.optimisation import Sgd
 from mien_training.config.recipe import Recipe
 from mien_training.lab import figure, fits, recipes
 from mien_training.lab.experiment import Experiment, Result, Scale, Trial
-from mien_training.lab.fits import EER, FaceFit
+from mien_training.lab.fits import EER, STEPS, FaceFit
 from mien_training.lab.record import Comparison, Curve, Finding, Table
 from mien_training.lab.verdict import every, is_smaller
 
@@ -25,7 +25,6 @@ WEIGHTS: dict[str, Initialisation] = {
 USUAL_RATE = 0.1
 """For different first weights; that of the shipped recipes for the ORL faces."""
 PLACES = (*((rate, HE) for rate in RATES), (USUAL_RATE, SMALL), (USUAL_RATE, LARGE))
-STEPS = "steps until it stopped"
 
 
 def setting(normalised: str, rate: float, weights: str) -> str:

@@ -13,7 +13,7 @@ from mien_training.config.optimisation import Sgd
 from mien_training.config.recipe import Recipe
 from mien_training.lab import figure, fits, recipes
 from mien_training.lab.experiment import Experiment, Result, Scale, Trial
-from mien_training.lab.fits import ERROR, DigitFit
+from mien_training.lab.fits import ERROR, STEPS, DigitFit, in_pieces
 from mien_training.lab.layers import LayerSpread, spreads
 from mien_training.lab.record import Comparison, Curve, Finding, Row, Table
 from mien_training.lab.split import Split
@@ -37,7 +37,6 @@ LOOKED_AT = 256
 """Pictures whose activations are spread."""
 FORWARD = "activations, first to last layer (powers of ten)"
 BACKWARD = "gradients, last to first layer (powers of ten)"
-STEPS = "steps until it stopped"
 FAR, NEAR = 3.0, 1.0
 """Powers of ten over all layers: from `FAR` on it exploded or vanished; up to `NEAR` it held."""
 LEAST = 1e-38
@@ -170,14 +169,16 @@ def _told(means: Mapping[str, Mapping[str, float]], function: str) -> str:
 
 def _curves(name: str, found: Found) -> list[Curve]:
     """Of the first seed."""
-    layers, losses = found.layers[0], found.fits[0].lesson.column("loss")
+    layers = found.layers[0]
+    losses = in_pieces(found.fits[0].lesson.column("loss"))
     numbers = range(1, 1 + len(layers))
     curves = [
         Curve.of("activations", name, numbers, [max(e.activation, LEAST) for e in layers]),
         Curve.of("gradients", name, numbers, [max(e.gradient, LEAST) for e in layers]),
     ]
     if losses:
-        curves.append(Curve.of("loss", name, range(1, 1 + len(losses)), losses))
+        steps = in_pieces(range(1, 1 + len(found.fits[0].lesson.log)))
+        curves.append(Curve.of("loss", name, steps, losses))
     return curves
 
 
@@ -206,7 +207,7 @@ def _draw(curves: Sequence[Curve]) -> Figure:
         axes.grid(which="major", color="#EEEEEE")
         axes.set(xlabel=PANELS[panel][0], ylabel=PANELS[panel][1], title=function)
         if panel == "loss":
-            axes.set_ylim(0, 4)
+            axes.set(yscale="log", ylim=(0.1, 1e4))
         else:
             axes.set(yscale="log", xticks=[1, LAYERS // 2, LAYERS])
     panels[0].legend(frameon=False, fontsize=8)
@@ -223,7 +224,8 @@ EXPERIMENT = Experiment(
         "Reproduced if, over 20 equal layers, too large weights make activations or gradients grow "
         "a thousandfold or more, too small ones make both shrink to a thousandth or less, Xavier "
         "with tanh and He with ReLU keep both within a factor of ten, and these two then take "
-        "fewer unseen digits for another than either, each interval below 0."
+        "fewer unseen digits for another than either, each interval below 0. What mien's "
+        "diagnosis stops is measured as it stood."
     ),
     data="digits",
     quick=Scale(seeds=3, epochs=3),

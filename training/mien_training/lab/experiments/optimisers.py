@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from mien_training.config.optimisation import (
@@ -20,16 +19,14 @@ from mien_training.lab import classes, figure, fits, recipes
 from mien_training.lab.classes import Wrong
 from mien_training.lab.comparison import PER_CENT, Between, of_units
 from mien_training.lab.experiment import Experiment, Result, Scale, Trial
-from mien_training.lab.fits import ERROR, DigitFit
+from mien_training.lab.fits import ERROR, STEPS, DigitFit, in_pieces
 from mien_training.lab.record import Comparison, Curve, Finding, Row, Table
 from mien_training.lab.split import Split
 from mien_training.lab.verdict import every, is_larger, is_smaller
 from mien_training.learner import Learner
 
 EARLY, LOSS = "test error after an epoch (%)", "training loss at the end"
-STEPS, SECONDS = "steps", "seconds"
-POINTS = 40
-"""Of a curve at most; each is the mean over some steps."""
+SECONDS = "seconds"
 
 
 CONSTANT = Constant(kind="constant")
@@ -53,14 +50,14 @@ def _adam(rate: float) -> Adam:
     return Adam(kind="adam", learning_rate=rate)
 
 
-FULL, STEEP = "full gradient, η = 0.01", "full gradient, η = 0.1"
+FULL, STEEP = "full gradient, η = 0.01", "full gradient, η = 0.03"
 SGD, MOMENTUM = "SGD, η = 0.01", "momentum 0.9, η = 0.01"
 RMSPROP, ADAM = "RMSProp, η = 0.001", "Adam, η = 0.001"
 TINY, HUGE = "Adam, η = 0.00001", "Adam, η = 0.3"
 FIXED, FALLING = "Adam, η = 0.01", "Adam, η falls from 0.01"
 METHODS = {
     FULL: Method(_descent(0.01), batch=None),
-    STEEP: Method(_descent(0.1), batch=None),
+    STEEP: Method(_descent(0.03), batch=None),
     SGD: Method(_descent(0.01)),
     MOMENTUM: Method(_descent(0.01, 0.9)),
     RMSPROP: Method(Rmsprop(kind="rmsprop")),
@@ -87,7 +84,7 @@ class Found:
         lesson = self.fit.lesson
         figures = {EARLY: PER_CENT * float(self.early.mean()), STEPS: float(len(lesson.log))}
         if lesson.log:
-            figures |= {LOSS: curve_of(lesson.column("loss"))[-1], SECONDS: lesson.seconds[-1]}
+            figures |= {LOSS: in_pieces(lesson.column("loss"))[-1], SECONDS: lesson.seconds[-1]}
         return self.fit.row(setting, **figures)
 
 
@@ -159,19 +156,14 @@ def judge(table: Table, comparisons: Sequence[Comparison]) -> Finding:
             f"After the same pictures, of unseen digits are mistaken {ends}: the full gradient has "
             f"made {means[FULL][STEPS]:.0f} steps where the others have made "
             f"{means[SGD][STEPS]:.0f}. SGD ahead of the full gradient: {parts[0]} at the same "
-            f"rate, {parts[1]} at ten times it. Too small a rate learns slowly: {parts[2]} "
+            f"rate, {parts[1]} at three times it. Too small a rate learns slowly: {parts[2]} "
             f"({means[TINY][ERROR]:.1f} % with η = 0.00001). A large rate is faster at first: "
             f"{parts[3]} (after one epoch {means[HUGE][EARLY]:.1f} % with η = 0.3, "
-            f"{means[ADAM][EARLY]:.1f} % with 0.001). A rate that falls ends better: {parts[4]} "
-            f"({means[FALLING][ERROR]:.1f} %, fixed {means[FIXED][ERROR]:.1f} %)."
+            f"{means[FIXED][EARLY]:.1f} % with 0.01, {means[ADAM][EARLY]:.1f} % with 0.001). "
+            f"A rate that falls ends better: {parts[4]} ({means[FALLING][ERROR]:.1f} %, fixed "
+            f"{means[FIXED][ERROR]:.1f} %)."
         ),
     )
-
-
-def curve_of(values: Sequence[float]) -> list[float]:
-    """Means of at most `POINTS` pieces in a row, of nearly the same length."""
-    pieces = np.array_split(np.asarray(values), min(POINTS, len(values)))
-    return [float(piece.mean()) for piece in pieces]
 
 
 def _curves(name: str, fit: DigitFit) -> list[Curve]:
@@ -179,11 +171,11 @@ def _curves(name: str, fit: DigitFit) -> list[Curve]:
     lesson = fit.lesson
     if not lesson.log:
         return []
-    losses = curve_of(lesson.column("loss"))
-    steps = curve_of(range(1, 1 + len(lesson.log)))
+    losses = in_pieces(lesson.column("loss"))
+    steps = in_pieces(range(1, 1 + len(lesson.log)))
     return [
         Curve.of(STEPS, name, steps, losses),
-        Curve.of(SECONDS, name, curve_of(lesson.seconds), losses),
+        Curve.of(SECONDS, name, in_pieces(lesson.seconds), losses),
     ]
 
 
@@ -196,8 +188,7 @@ def _draw(curves: Sequence[Curve], table: Table) -> Figure:
     ):
         chosen = {curve.setting: curve for curve in curves if curve.panel == panel}
         figure.lines(axes, [chosen[name] for name in names if name in chosen])
-        axes.set(xlabel=panel.rstrip("s"), ylabel="training loss", yscale="log")
-        axes.set_ylim(1e-2, 10)
+        axes.set(ylabel="training loss", yscale="log", ylim=(1e-2, 10))
         axes.set_xlabel({STEPS: "step", SECONDS: "seconds"}[panel])
         axes.legend(frameon=False, fontsize=7.5)
     steps.set(xscale="log", title="Optimisers")
@@ -217,7 +208,7 @@ EXPERIMENT = Experiment(
     ),
     rule=(
         "Reproduced if, after the same pictures, SGD takes fewer unseen digits for another than "
-        "the full gradient at the same rate and at ten times it, Adam more at 0.00001 than at "
+        "the full gradient at the same rate and at three times it, Adam more at 0.00001 than at "
         "0.001, fewer after one epoch at 0.3 than at 0.001, and fewer at the end with a rate that "
         "falls from 0.01 than with 0.01, each interval on its side of 0; not reproduced if one "
         "lies on the other side. Momentum, RMSProp and Adam against SGD are measured, but the "
