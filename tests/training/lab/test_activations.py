@@ -50,7 +50,8 @@ FASTER = times((-2, -1), (-3, -1))
 def test_cheap_and_passing_gradients_is_reproduced() -> None:
     found = activations.judge(*tables(), FASTER)
     assert found.verdict is Verdict.REPRODUCED
-    assert "sigmoid: 1.00 ns, slopes 0.1 and 0.1, 10^-5.0, 3.0 % and 11.0 %" in found.sentence
+    assert "-5.0 (sigmoid) powers of ten" in found.sentence
+    assert "Slopes below 0 are 0 with ReLU and 0.01 with the leaky one" in found.sentence
 
 
 @pytest.mark.parametrize(

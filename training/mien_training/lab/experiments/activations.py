@@ -86,20 +86,21 @@ def judge(
         *(is_smaller(each) for each in comparisons if each.figure == TIME),
         *(holds(back[RELU] > back[name]) for name in (TANH, SIGMOID)),
     )
-    told = "; ".join(
-        f"{name}: {functions.means[name][TIME]:.2f} ns, slopes {slopes[name][0]:.3g} and "
-        f"{slopes[name][1]:.3g}, 10^{back[name]:.1f}, {digits.means[name][ERROR]:.1f} % and "
-        f"{faces.means[name][EER]:.1f} %"
-        for name in FUNCTIONS
-    )
     return Finding(
         verdict=every(parts),
         sentence=(
-            f"Time of a value forward and back, slopes at -2 and 2, by what gradients change over "
-            f"{LAYERS} layers on their way back, unseen digits mistaken, and EER over unseen "
-            f"people: {told}."
+            f"A value takes {_each(functions, TIME, 2)} ns forward and back. Slopes below 0 are "
+            f"{slopes[RELU][0]:g} with ReLU and {slopes[LEAKY][0]:g} with the leaky one, above it "
+            f"{slopes[RELU][1]:g} and {slopes[LEAKY][1]:g}. On their way back over {LAYERS} layers "
+            f"without normalisation gradients change by {_each(digits, BACKWARD, 1)} powers of "
+            f"ten, and {_each(digits, ERROR, 1)} % of unseen digits are mistaken. With batch "
+            f"normalisation the EER over unseen people is {_each(faces, EER, 1)} %."
         ),
     )
+
+
+def _each(table: Table, name: str, digits: int) -> str:
+    return ", ".join(f"{table.means[each][name]:.{digits}f} ({each})" for each in FUNCTIONS)
 
 
 def slopes(name: str) -> tuple[float, float]:
@@ -241,6 +242,9 @@ def _draw(tables: Sequence[Table], curves: Sequence[Curve]) -> Figure:
     panels[1].set_yscale("log")
     for axes, table, name in zip(panels[3:], tables, (TIME, ERROR, EER), strict=True):
         _bars(axes, table, name)
+    panels[3].set_title("cost", fontsize=11)
+    panels[4].set_title("digits, not normalised", fontsize=11)
+    panels[5].set_title("faces, normalised", fontsize=11)
     return drawn
 
 

@@ -112,7 +112,7 @@ def _draw(table: Table, curves: Sequence[Curve]) -> Figure:
     drawn, (rates, weights) = figure.grid(3.8, columns=2)
     for axes, panel in ((rates, "learning rate"), (weights, "first weights")):
         figure.lines(axes, [curve for curve in curves if curve.panel == panel])
-        axes.set(ylabel=EER, ylim=(0, 55))
+        axes.set(ylabel=EER, ylim=(0, None))
     for number, each in enumerate((WITHOUT, WITH)):
         mark, colour = figure.MARKERS[number], figure.COLOURS[number]
         for rate in RATES:
