@@ -46,6 +46,17 @@ def test_four_layers_must_err_more_everywhere(
     assert depth.judge(*tables(), [*to_four(*intervals), unasked]).verdict is verdict
 
 
+def test_against_all_eight_little_more_is_not_what_the_course_says() -> None:
+    def verdict(low: float, high: float, first: str) -> Verdict:
+        found = made_up.comparison(low, high, first=first, second=FOUR)
+        return depth.judge(*tables(), [found]).verdict
+
+    assert verdict(-1.5, 1.5, WHOLE) is Verdict.NOT_REPRODUCED
+    assert verdict(-1.5, 6, WHOLE) is Verdict.INCONCLUSIVE
+    assert verdict(1, 6, WHOLE) is Verdict.REPRODUCED
+    assert verdict(-1.5, 1.5, UPPER) is Verdict.INCONCLUSIVE
+
+
 def test_the_sentence_has_the_tables_numbers() -> None:
     sentence = depth.judge(*tables(), to_four((1, 2))).sentence
     assert "With all eight layers 1.00 % of unseen digits" in sentence
@@ -71,5 +82,5 @@ def test_it_runs_small(result: Result) -> None:
     assert set(digits.means) == {*depth.DEPTHS, *depth.WIDTHS} - {depth.SAME}
     assert course.means[FOUR] == {depth.ADDED: 33.5}
     assert digits.means[WHOLE][PARAMETERS] > digits.means[CLASSIFIER][PARAMETERS]
-    assert len(result.comparisons) == 12
+    assert len(result.comparisons) == 16
     assert "In the course the error rises by 5.7, 3.0 and 33.5 points" in result.finding.sentence
