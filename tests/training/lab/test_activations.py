@@ -9,7 +9,6 @@ from mien_training.lab.experiment import Result, Scale, Trial
 from mien_training.lab.experiments import activations
 from mien_training.lab.experiments.activations import (
     ABOVE,
-    BACKWARD,
     BELOW,
     LEAKY,
     RELU,
@@ -17,6 +16,7 @@ from mien_training.lab.experiments.activations import (
     TANH,
     TIME,
 )
+from mien_training.lab.experiments.init import BACKWARD
 from mien_training.lab.fits import EER, ERROR
 from mien_training.lab.record import Comparison, Table, Verdict
 from tests.training.lab import made_up

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from mien_training import networks
 from mien_training.lab import recipes
@@ -20,6 +21,7 @@ from mien_training.lab.experiments.batchnorm import (
 )
 from mien_training.lab.fits import EER
 from mien_training.lab.record import Finding, Verdict
+from mien_training.networks.cnn import PlainNetwork
 from tests.training.lab import made_up
 
 DECISIVE = [(max(RATES), HE), (USUAL_RATE, SMALL), (USUAL_RATE, LARGE)]
@@ -53,10 +55,13 @@ def test_each_hard_place_must_be_better(place: tuple[float, str]) -> None:
 def test_it_stands_between_a_layer_and_its_activation_and_gives_mean_0_and_deviation_1() -> None:
     recipe = batchnorm._recipe(1, 1, WITH, 0.1, LARGE)
     torch.manual_seed(1)
-    block = networks.build(recipe).backbone.blocks[0]  # type: ignore[union-attr, index]
-    names = [type(layer).__name__ for layer in block]  # type: ignore[union-attr]
+    backbone = networks.build(recipe).backbone
+    assert isinstance(backbone, PlainNetwork)
+    block = backbone.blocks[0]
+    assert isinstance(block, nn.Sequential)
+    names = [type(layer).__name__ for layer in block]
     assert names == ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"]
-    maps = block[:2](torch.randn(8, 3, recipes.FACE_SIDE, recipes.FACE_SIDE))  # type: ignore
+    maps = block[:2](torch.randn(8, 3, recipes.FACE_SIDE, recipes.FACE_SIDE))
     assert maps.mean(dim=(0, 2, 3)).tolist() == pytest.approx([0.0] * 8, abs=1e-5)
     assert maps.std(dim=(0, 2, 3)).tolist() == pytest.approx([1.0] * 8, abs=1e-3)
 

@@ -6,6 +6,7 @@ import torch
 
 from mien_training.config.networks import Cnn
 from mien_training.config.optimisation import Sgd
+from mien_training.config.recipe import Crop
 from mien_training.data import Crops
 from mien_training.lab import digits, faces, fits, recipes
 from mien_training.lab.fits import EER, ERROR, STEPS
@@ -55,7 +56,7 @@ def test_settings_are_compared_on_the_same_pictures_and_people(
     assert found.first_value == pytest.approx(np.mean([fit.error for fit in learned["a"]]))
     assert found.second_value == pytest.approx(np.mean([fit.error for fit in learned["b"]]))
     assert (found.figure, found.resampled) == (ERROR, "80 test pictures and 2 seeds")
-    recipe = recipes.faces(1, 1, network=SMALL, crop=recipes.Crop(height=16, width=16))
+    recipe = recipes.faces(1, 1, network=SMALL, crop=Crop(height=16, width=16))
     people = {"a": fits.on_faces([recipe], face_split)}
     same = fits.eers_compared(people, "a", "a")
     assert (same.figure, same.difference, same.resampled) == (EER, 0, "10 people")
@@ -75,7 +76,7 @@ def test_a_network_that_exploded_tells_nobody_apart(face_split: Split) -> None:
         1,
         1,
         network=SMALL,
-        crop=recipes.Crop(height=16, width=16),
+        crop=Crop(height=16, width=16),
         optimiser=Sgd(kind="sgd", learning_rate=0.01),
     )
     (found,) = fits.on_faces([recipe], face_split)
