@@ -207,7 +207,7 @@ def _draw(curves: Sequence[Curve]) -> Figure:
         axes.grid(which="major", color="#EEEEEE")
         axes.set(xlabel=PANELS[panel][0], ylabel=PANELS[panel][1], title=function)
         if panel == "loss":
-            axes.set(yscale="log", ylim=(0.1, 1e4))
+            axes.set(yscale="log", ylim=(0.1, 100))
         else:
             axes.set(yscale="log", xticks=[1, LAYERS // 2, LAYERS])
     panels[0].legend(frameon=False, fontsize=8)
