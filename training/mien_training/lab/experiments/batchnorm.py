@@ -112,7 +112,7 @@ def _draw(table: Table, curves: Sequence[Curve]) -> Figure:
     drawn, (rates, weights) = figure.grid(3.8, columns=2)
     for axes, panel in ((rates, "learning rate"), (weights, "first weights")):
         figure.lines(axes, [curve for curve in curves if curve.panel == panel])
-        axes.set(ylabel=EER, ylim=(0, None))
+        axes.set_ylabel(EER)
     for number, each in enumerate((WITHOUT, WITH)):
         mark, colour = figure.MARKERS[number], figure.COLOURS[number]
         for rate in RATES:
@@ -126,6 +126,8 @@ def _draw(table: Table, curves: Sequence[Curve]) -> Figure:
     weights.set_xticks(range(len(WEIGHTS)), [SMALL, HE, LARGE])
     weights.set(xlabel="first weights", title=f"First weights (η = {USUAL_RATE:g})")
     rates.legend(frameon=False, fontsize=9, title="batch normalisation")
+    for axes in (rates, weights):
+        axes.set_ylim(0, 1.05 * max(row.figures[EER] for row in table.rows))
     return drawn
 
 
