@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 
+from mien.dataset import digest
 from mien.errors import BundleInvalid, DatasetInvalid, OutputExists, RunInvalid
 from mien.matching.metrics import cross_compare
 from mien.model.bundle import load
@@ -71,6 +72,10 @@ def test_it_is_calibrated_on_the_people_held_out_of_learning(run: Path, sealed: 
     assert calibration.pictures.genuine_comparisons == 3 * 6
     assert calibration.pictures.impostor_comparisons == 3 * 16
     assert [curve.samples for curve in calibration.curves] == [1, 2]
+    loaded = load_run(run)
+    held_out = folders.load(loaded.data, loaded.recipe.crop).crops.of(loaded.validation_people)
+    images = (image.tobytes() for image in held_out.images)
+    assert calibration.dataset_digest == digest(held_out.labels.tolist(), images)
 
 
 def test_the_bundle_tells_where_it_comes_from(sealed: Export) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
+from mien.dataset import digest
 from mien.errors import BundleInvalid, DatasetInvalid
 from mien.files import staged
 from mien.matching.calibration import calibrate as measure
@@ -188,7 +189,8 @@ def _calibrate(
     if len(held_out.people) < 2:
         return ()
     manifest = bundle.manifest
-    calibration = measure(vectors, held_out.labels, manifest.fingerprint)
+    data = digest(held_out.labels.tolist(), (image.tobytes() for image in held_out.images))
+    calibration = measure(vectors, held_out.labels, manifest.fingerprint, dataset_digest=data)
     costs: tuple[Cost, ...] = ()
     if in_float32 is not None:
         before, after = (cross_compare(v, held_out.labels) for v in (in_float32, vectors))
