@@ -20,6 +20,7 @@ from mien_training.lab.experiments.init import BACKWARD
 from mien_training.lab.fits import EER, ERROR
 from mien_training.lab.record import Comparison, Table, Verdict
 from tests.training.lab import made_up
+from tests.training.lab.whole import assert_whole
 
 SLOPES = {RELU: (0.0, 1.0), LEAKY: (0.01, 1.0), TANH: (0.07, 0.07), SIGMOID: (0.1, 0.1)}
 BACK = {RELU: 0.0, LEAKY: 0.0, TANH: -0.3, SIGMOID: -5.0}
@@ -100,3 +101,7 @@ def test_it_runs_small(result: Result) -> None:
     assert all(0 < faces.means[name][EER] < 60 for name in activations.FUNCTIONS)
     drawn = {curve.setting: curve for curve in result.curves if curve.panel == "function"}
     assert drawn[RELU].y == pytest.approx(np.maximum(drawn[RELU].x, 0))
+
+
+def test_the_result_is_whole(result: Result) -> None:
+    assert_whole(result)

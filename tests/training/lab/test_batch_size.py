@@ -28,6 +28,7 @@ from mien_training.lab.learning import Shuffled, learn
 from mien_training.lab.record import Comparison, Finding, Verdict
 from mien_training.learner import Learner
 from tests.training.lab import made_up
+from tests.training.lab.whole import assert_whole
 
 PICTURES = 1200
 
@@ -150,3 +151,7 @@ def test_it_runs_small(result: Result) -> None:
     assert found.means[at(WHOLE, LOW)][STEPS] == 1
     assert NOISE not in found.means[at(MINI, HIGH)], "measured once, before learning"
     assert len(result.comparisons) == 4
+
+
+def test_the_result_is_whole(result: Result) -> None:
+    assert_whole(result)

@@ -23,6 +23,7 @@ from mien_training.lab.fits import EER
 from mien_training.lab.record import Finding, Verdict
 from mien_training.networks.cnn import PlainNetwork
 from tests.training.lab import made_up
+from tests.training.lab.whole import assert_whole
 
 DECISIVE = [(max(RATES), HE), (USUAL_RATE, SMALL), (USUAL_RATE, LARGE)]
 
@@ -77,3 +78,7 @@ def test_it_runs_small(result: Result) -> None:
     assert len(result.comparisons) == len(PLACES)
     assert all(0 <= figures[EER] <= 100 for figures in found.means.values())
     assert {curve.panel for curve in result.curves} == {"learning rate", "first weights"}
+
+
+def test_the_result_is_whole(result: Result) -> None:
+    assert_whole(result)

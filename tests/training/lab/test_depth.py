@@ -11,6 +11,7 @@ from mien_training.lab.experiments.depth import CLASSIFIER, FOUR, UPPER, WHOLE
 from mien_training.lab.fits import EER, ERROR, PARAMETERS
 from mien_training.lab.record import Comparison, Table, Verdict
 from tests.training.lab import made_up
+from tests.training.lab.whole import assert_whole
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,7 @@ def test_it_runs_small(result: Result) -> None:
     assert digits.means[WHOLE][PARAMETERS] > digits.means[CLASSIFIER][PARAMETERS]
     assert len(result.comparisons) == 16
     assert "In the course the error rises by 5.7, 3.0 and 33.5 points" in result.finding.sentence
+
+
+def test_the_result_is_whole(result: Result) -> None:
+    assert_whole(result)

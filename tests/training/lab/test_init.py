@@ -9,6 +9,7 @@ from mien_training.lab.fits import ERROR
 from mien_training.lab.layers import LayerSpread
 from mien_training.lab.record import Table, Verdict
 from tests.training.lab import made_up
+from tests.training.lab.whole import assert_whole
 
 GOOD = {
     "tanh, " + LARGE: (0.0, 9.0),
@@ -85,3 +86,7 @@ def test_spreads_do_as_theory_says(result: Result) -> None:
     assert len(result.comparisons) == 4
     panels = {(curve.panel, curve.setting) for curve in result.curves}
     assert {("activations", name) for name in GOOD} <= panels
+
+
+def test_the_result_is_whole(result: Result) -> None:
+    assert_whole(result)

@@ -19,6 +19,7 @@ from mien_training.lab.experiments.optimisers import (
 from mien_training.lab.fits import ERROR, STEPS
 from mien_training.lab.record import Comparison, Table, Verdict
 from tests.training.lab import made_up
+from tests.training.lab.whole import assert_whole
 
 CLAIMED = {
     (ERROR, FULL, SGD): (-60.0, -50.0),
@@ -77,3 +78,7 @@ def test_the_same_losses_are_drawn_by_steps_and_by_seconds(result: Result) -> No
     assert by_steps.y == by_time.y
     assert by_steps.x[-1] == 38
     assert list(by_time.x) == sorted(by_time.x)
+
+
+def test_the_result_is_whole(result: Result) -> None:
+    assert_whole(result)

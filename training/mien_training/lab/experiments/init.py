@@ -160,11 +160,15 @@ def _told(means: Mapping[str, Mapping[str, float]], function: str) -> str:
     for scheme in SCHEMES:
         figures = means[f"{function}, {scheme}"]
         told.append(
-            f"{scheme}: activations change by 10^{figures[FORWARD]:.1f} and gradients by "
-            f"10^{figures[BACKWARD]:.1f}, and {figures[ERROR]:.1f} % of unseen digits are then "
+            f"{scheme}: activations change by {_power(figures[FORWARD])} and gradients by "
+            f"{_power(figures[BACKWARD])}, and {figures[ERROR]:.1f} % of unseen digits are then "
             "mistaken"
         )
     return f"With {function} over {LAYERS} layers, {'; '.join(told)}."
+
+
+def _power(exponent: float) -> str:
+    return f"10^{round(exponent, 1) + 0.0:.1f}"  # -0.0 + 0.0 is 0.0
 
 
 def _curves(name: str, found: Found) -> list[Curve]:
