@@ -1,7 +1,6 @@
 """What the result of any experiment must be: kept as JSON, named, and readable as a picture."""
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mien_training.lab.experiment import Result
 from mien_training.lab.record import Comparison, Curve, Finding, Part, Table
@@ -49,12 +48,11 @@ def _assert_comparisons_have_their_numbers(result: Result) -> None:
 
 def _assert_readable(result: Result) -> None:
     """Axes are named, and no text reaches beyond the picture's edge."""
-    canvas = FigureCanvasAgg(result.figure)
-    canvas.draw()
+    result.figure.draw_without_rendering()
     for axes in result.figure.axes:
         assert axes.get_xlabel(), axes.get_title()
         assert axes.get_ylabel() or _is_labelled(axes), axes.get_title()
-    box = result.figure.get_tightbbox(canvas.get_renderer())  # inches
+    box = result.figure.get_tightbbox()  # inches
     width, height = result.figure.get_size_inches()
     assert -SLACK <= box.x0 <= box.x1 <= width + SLACK, box
     assert -SLACK <= box.y0 <= box.y1 <= height + SLACK, box
