@@ -100,8 +100,8 @@ def judge(digits: Table, faces: Table, comparisons: Sequence[Comparison]) -> Fin
         verdict=every(map(_far_more, to_four)),
         sentence=(
             f"{' '.join(parts)} In the course the error rises by 5.7, 3.0 and 33.5 points; "
-            f"without all four the 95 % intervals here are {intervals}. On digits there are {fewer:,.0f} "
-            f"parameters fewer without 6 and 7, and {upper:,.0f} fewer without 3 and 4. "
+            f"without all four the 95 % intervals here are {intervals}. On digits there are "
+            f"{fewer:,.0f} parameters fewer without 6 and 7, and {upper:,.0f} fewer without 3 and 4. "
             f"By the number of filters, errors on digits and faces are {widths}."
         ),
     )
