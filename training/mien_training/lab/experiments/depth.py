@@ -101,8 +101,8 @@ def judge(digits: Table, faces: Table, comparisons: Sequence[Comparison]) -> Fin
         sentence=(
             f"{' '.join(parts)} In the course the error rises by 5.7, 3.0 and 33.5 points; "
             f"without all four the 95 % intervals here are {intervals}. On digits there are "
-            f"{fewer:,.0f} parameters fewer without 6 and 7, and {upper:,.0f} fewer without 3 and 4. "
-            f"By the number of filters, errors on digits and faces are {widths}."
+            f"{fewer:,.0f} parameters fewer without 6 and 7, and {upper:,.0f} fewer without 3 and "
+            f"4. By the number of filters, errors on digits and faces are {widths}."
         ),
     )
 
