@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection
 from mien.errors import AddressInUse
 from mien.gallery.galleries import Galleries
 from mien.matching.decision import TargetFMR, TargetFPIR
-from mien.model import bundle
+from mien.model import built_in, bundle
 from mien.model.bundle import Bundle
 from mien.model.embedder import Embedder
 from mien.model.pipeline import Pipeline
@@ -101,7 +101,7 @@ class Server:
         return self._metrics_port.port if self._metrics_port else None
 
     def _start(self, settings: Settings, undo: ExitStack) -> None:
-        loaded = bundle.load(settings.bundle)
+        loaded = bundle.load(built_in.find(settings.bundle))
         self._metrics = Metrics()
         undo.callback(self._metrics.close)
         self._doorway, self._readiness = Doorway(), Readiness(SERVICES)

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from pydantic import ConfigDict
 
 from mien.errors import SettingsInvalid
+from mien.model import built_in
 from mien.vision.images import DEFAULT_LIMITS
 from mien.wire import MAX_MESSAGE_BYTES, is_loopback
 
@@ -39,8 +40,8 @@ class Settings:
 
     __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
 
-    bundle: Path
-    """The bundle to serve."""
+    bundle: Path = Path(built_in.DEFAULT)
+    """The bundle to serve: a folder, or the name of one that came with mien."""
     data: Path = Path("mien-data")
     """Where the galleries are kept."""
     host: str = "127.0.0.1"
