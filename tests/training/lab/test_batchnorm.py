@@ -37,7 +37,8 @@ def judged(changed: dict[tuple[float, str], tuple[float, float]] | None = None) 
     known = dict.fromkeys(PLACES, (1.0, 2.0))
     known |= dict.fromkeys(DECISIVE, (-20.0, -10.0)) | (changed or {})
     comparisons = [made_up.comparison(*known[place]) for place in PLACES]
-    return batchnorm.judge(made_up.table("Faces", **eers), comparisons)
+    table = made_up.table("Faces", **eers)
+    return batchnorm.judge(table, batchnorm.spans_of(table), comparisons)
 
 
 def test_the_usual_rate_decides_nothing() -> None:
@@ -73,7 +74,8 @@ def result() -> Result:
 
 
 def test_it_runs_small(result: Result) -> None:
-    (found,) = result.tables
+    found, spans = result.tables
+    assert list(spans.means) == [WITHOUT, WITH]
     assert len(found.means) == 2 * len(PLACES)
     assert len(result.comparisons) == len(PLACES)
     assert all(0 <= figures[EER] <= 100 for figures in found.means.values())

@@ -1,6 +1,6 @@
 """Batch normalisation: higher learning rates, and any first weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
@@ -11,7 +11,7 @@ from mien_training.config.recipe import Recipe
 from mien_training.lab import figure, fits, recipes
 from mien_training.lab.experiment import Experiment, Result, Scale, Trial
 from mien_training.lab.fits import EER, STEPS, FaceFit
-from mien_training.lab.record import Comparison, Curve, Finding, Table
+from mien_training.lab.record import Comparison, Curve, Finding, Row, Table
 from mien_training.lab.verdict import every, is_smaller
 
 WITHOUT, WITH = "without", "with"
@@ -25,6 +25,9 @@ WEIGHTS: dict[str, Initialisation] = {
 USUAL_RATE = 0.1
 """For different first weights; that of the shipped recipes for the ORL faces."""
 PLACES = (*((rate, HE) for rate in RATES), (USUAL_RATE, SMALL), (USUAL_RATE, LARGE))
+
+
+SPAN = "EERs over first weights, largest less least (points)"
 
 
 def setting(normalised: str, rate: float, weights: str) -> str:
@@ -50,11 +53,12 @@ def _run(trial: Trial) -> Result:
         for place in PLACES
     )
     curves = [curve for each in (WITHOUT, WITH) for curve in _curves(table, each)]
-    finding = judge(table, comparisons)
-    return Result((table,), comparisons, tuple(curves), finding, _draw(table, curves))
+    spans = spans_of(table)
+    finding = judge(table, spans, comparisons)
+    return Result((table, spans), comparisons, tuple(curves), finding, _draw(table, curves))
 
 
-def judge(table: Table, comparisons: Sequence[Comparison]) -> Finding:
+def judge(table: Table, spans: Table, comparisons: Sequence[Comparison]) -> Finding:
     """Comparisons are from without to with, in the order of `PLACES`."""
     by_place = dict(zip(PLACES, comparisons, strict=True))
     decisive = (max(RATES), HE), (USUAL_RATE, SMALL), (USUAL_RATE, LARGE)
@@ -76,14 +80,22 @@ def judge(table: Table, comparisons: Sequence[Comparison]) -> Finding:
         sentence=(
             f"EERs over unseen people without and with batch normalisation are {rates}; and by "
             f"first weights, at η = {USUAL_RATE:g}, {weights}. Over first weights they span "
-            f"{_span(eers[WITHOUT]):.1f} points without and {_span(eers[WITH]):.1f} with."
+            f"{spans.means[WITHOUT][SPAN]:.1f} points without and "
+            f"{spans.means[WITH][SPAN]:.1f} with."
         ),
     )
 
 
-def _span(eers: Mapping[tuple[float, str], float]) -> float:
-    values = [eers[USUAL_RATE, name] for name in WEIGHTS]
-    return max(values) - min(values)
+def spans_of(table: Table) -> Table:
+    """From the least to the largest EER over first weights, for each seed."""
+    eers = {(row.setting, row.seed): row.figures[EER] for row in table.rows}
+    rows = []
+    for normalised in (WITHOUT, WITH):
+        for seed in sorted({row.seed for row in table.rows}):
+            values = [eers[setting(normalised, USUAL_RATE, name), seed] for name in WEIGHTS]
+            span = {SPAN: max(values) - min(values)}
+            rows.append(Row(setting=normalised, seed=seed, figures=span))
+    return Table.of("By first weights", rows)
 
 
 def _recipe(seed: int, epochs: int, normalised: str, rate: float, weights: str) -> Recipe:

@@ -89,8 +89,7 @@ def judge(digits: Table, faces: Table, comparisons: Sequence[Comparison]) -> Fin
         _told(digits, ERROR, "of unseen digits are taken for another"),
         _told(faces, EER, "is the EER over unseen people"),
     ]
-    fewer = digits.means[WHOLE][PARAMETERS] - digits.means[CLASSIFIER][PARAMETERS]
-    upper = digits.means[WHOLE][PARAMETERS] - digits.means[UPPER][PARAMETERS]
+    count = {name: figures[PARAMETERS] for name, figures in digits.means.items()}
     widths = ", ".join(
         f"{digits.means[_row_of(name)][ERROR]:.2f} % and {faces.means[_row_of(name)][EER]:.2f} % "
         f"with {name.removeprefix('filters ')}"
@@ -100,9 +99,10 @@ def judge(digits: Table, faces: Table, comparisons: Sequence[Comparison]) -> Fin
         verdict=every(map(_far_more, to_four)),
         sentence=(
             f"{' '.join(parts)} In the course the error rises by 5.7, 3.0 and 33.5 points; "
-            f"without all four the 95 % intervals here are {intervals}. On digits there are "
-            f"{fewer:,.0f} parameters fewer without 6 and 7, and {upper:,.0f} fewer without 3 and "
-            f"4. By the number of filters, errors on digits and faces are {widths}."
+            f"without all four the intervals here are {intervals}. On digits the eight have "
+            f"{count[WHOLE]:,.0f} parameters; {count[CLASSIFIER]:,.0f} are left without 6 and 7, "
+            f"{count[UPPER]:,.0f} without 3 and 4. By the number of filters, errors on digits and "
+            f"faces are {widths}."
         ),
     )
 
