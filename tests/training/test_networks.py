@@ -33,6 +33,7 @@ ONE_OF_EACH_KIND = {
 OTHERS = {
     "one block": "network={kind='cnn', channels=[3]}",
     "deep": "network={kind='cnn', channels=[3, 4, 5, 6], convolutions=2, dropout=0.2}",
+    "uneven": "network={kind='cnn', channels=[3, 4], convolutions=[1, 3]}",
     "average": "network={kind='cnn', channels=[3, 4], pooling='average', activation='tanh'}",
     "leaky": "network={kind='cnn', channels=[3, 4], activation='leaky_relu'}",
     "overlapping": "network={kind='cnn', channels=[3, 4], pooling='sum', window=3, stride=2}",
@@ -140,6 +141,7 @@ def test_the_smallest_crop_is_taken_and_one_pixel_less_refused(
         ("network={kind='siamese', stride=2}", 29),
         ("network={kind='cnn', channels=[4, 4, 4, 4, 4]}", 32),
         ("network={kind='cnn', channels=[4, 4], padded=false, kernel=5, convolutions=2}", 28),
+        ("network={kind='cnn', channels=[4, 4], padded=false, kernel=5, convolutions=[1, 3]}", 32),
     ],
 )
 def test_a_crop_that_is_too_small_is_refused_with_the_recipe(
@@ -161,6 +163,22 @@ def test_a_network_that_no_crop_is_large_enough_for_is_refused(tmp_path: Path) -
 def test_an_even_kernel_cannot_keep_the_size(tmp_path: Path) -> None:
     with pytest.raises(RecipeInvalid, match=r"network\.kernel is 4, and only an odd one keeps"):
         small(tmp_path, "network={kind='cnn', kernel=4}")
+
+
+@pytest.mark.parametrize(
+    ("convolutions", "refusal"),
+    [
+        ("[1, 3]", "names 3 blocks and network.convolutions 2; give both the same length"),
+        ("0", r"network\.convolutions is 0: input should be greater"),
+        ("[1, 0, 3]", r"network\.convolutions\.1 is 0: input should be greater"),
+        ("'two'", r"network\.convolutions is \"two\": input should be a valid integer"),
+    ],
+)
+def test_convolutions_are_one_number_or_one_for_each_block(
+    convolutions: str, refusal: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeInvalid, match=refusal):
+        small(tmp_path, f"network={{kind='cnn', channels=[4, 4, 4], convolutions={convolutions}}}")
 
 
 OURS = sorted(ONE_OF_EACH_KIND.keys() - {"resnet", "mobilenet_v3"})

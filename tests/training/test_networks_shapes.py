@@ -106,6 +106,22 @@ def test_lenet_plus_has_six_convolutions_and_a_bottleneck_of_two() -> None:
     ]
 
 
+def test_blocks_may_have_different_numbers_of_convolutions() -> None:
+    """The five of Krizhevsky et al. 2012: pooling after the first, the second and the fifth."""
+    recipe: dict[str, object] = {"kind": "cnn", "channels": [4, 6, 8], "convolutions": [1, 1, 3]}
+    ran = shapes(built(recipe, 24), torch.zeros(2, 3, 24, 24))
+    assert [shape for name, shape in ran if name in {"Conv2d", "MaxPool2d"}] == [
+        (2, 4, 24, 24),
+        (2, 4, 12, 12),
+        (2, 6, 12, 12),
+        (2, 6, 6, 6),
+        (2, 8, 6, 6),
+        (2, 8, 6, 6),
+        (2, 8, 6, 6),
+        (2, 8, 3, 3),
+    ]
+
+
 def test_mobile_face_has_the_maps_of_the_papers_table() -> None:
     network = built({"kind": "mobile_face"})
     images = torch.zeros(2, 3, 112, 112)

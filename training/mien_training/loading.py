@@ -150,7 +150,8 @@ def _sentence(error: ErrorDetails) -> str:
 def _walk(location: Location) -> tuple[list[str], list[str]]:
     """The keys of a location as the recipe writes them, and the known neighbours of the last.
 
-    Pydantic adds the kind of each union that it goes through, which no recipe writes.
+    Pydantic adds the kind of each union that it goes through, or the tag of one of plain values,
+    which no recipe writes.
     """
     keys: list[str] = []
     models: list[type[BaseModel]] = [Recipe]
@@ -159,6 +160,8 @@ def _walk(location: Location) -> tuple[list[str], list[str]]:
         chosen = [model for model in models if _kind(model) == part]
         if chosen and len(models) > 1:
             models = chosen
+            continue
+        if not models and isinstance(part, str):
             continue
         keys.append(str(part))
         known = [name for model in models for name in model.model_fields]

@@ -4,7 +4,7 @@ small for it is refused with the recipe; without a remark, sizes are those of th
 
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from mien_training.config.layers import (
     Activation,
@@ -16,6 +16,16 @@ from mien_training.config.layers import (
     unpadded,
 )
 from mien_training.config.table import LARGEST_SIDE, Count, Positive, Settings, Share
+
+
+def _one_or_each(value: object) -> str:
+    return "each" if isinstance(value, list | tuple) else "one"
+
+
+OneOrEach: TypeAlias = Annotated[
+    Annotated[Count, Tag("one")] | Annotated[tuple[Count, ...], Tag("each")],
+    Discriminator(_one_or_each),
+]
 
 
 class Backbone(Settings):
@@ -40,9 +50,10 @@ class Cnn(Initialised):
     kind: Literal["cnn"]
     channels: tuple[Count, ...] = Field(default=(32, 64, 128, 256), min_length=1)
     """Of each block; ours, half of those of VGG's first four (Simonyan and Zisserman 2015)."""
-    convolutions: Count = 1
-    """In each block, each with batch normalisation and activation; 1 is ours, and 2 and more are as
-    in VGG-13 and deeper (Simonyan and Zisserman 2015)."""
+    convolutions: OneOrEach = 1
+    """In each block, each with batch normalisation and activation, or a number for each block: the
+    five of Krizhevsky et al. 2012 are [1, 1, 3]. 1 is ours, and 2 and more are as in VGG-13 and
+    deeper (Simonyan and Zisserman 2015)."""
     kernel: Count = 3
     """Side of a convolution; 3 in VGG (Simonyan and Zisserman 2015)."""
     padded: bool = True
@@ -72,10 +83,26 @@ class Cnn(Initialised):
             )
         return self
 
+    @model_validator(mode="after")
+    def _a_number_for_each_block(self) -> Self:
+        if len(self.by_block) != len(self.channels):
+            raise ValueError(
+                f"network.channels names {len(self.channels)} blocks and network.convolutions "
+                f"{len(self.by_block)}; give both the same length, or one number for all blocks"
+            )
+        return self
+
+    @property
+    def by_block(self) -> tuple[int, ...]:
+        """Convolutions of each."""
+        if isinstance(self.convolutions, tuple):
+            return self.convolutions
+        return (self.convolutions,) * len(self.channels)
+
     def last_side(self, side: int) -> int:
-        for _ in self.channels:
+        for convolutions in self.by_block:
             if not self.padded:
-                side = unpadded(side, 1 + self.convolutions * (self.kernel - 1), 1)
+                side = unpadded(side, 1 + convolutions * (self.kernel - 1), 1)
             side = unpadded(side, self.window, self.stride)
         return side
 

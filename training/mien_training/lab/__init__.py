@@ -17,6 +17,7 @@ To add one:
    `Learner`, on P×K batches, or on plain shuffled ones or the whole set with `Shuffled`. Start from
    `recipes.digits` or `recipes.faces` and change what the experiment is about. Look into it by
    `look`, called after each step; `layers.spreads` gives activations and gradients by layer.
+   `fits.on_digits` and `fits.on_faces` learn a setting with each seed and measure it as in 5.
 5. Measure: `classes.wrong` (which pictures are taken for another class), `verification.Verified`
    (similarities of all pairs of unseen people), and put rows (setting × seed → figures) into
    `record.Table.of`. Everything that is drawn goes into a table or a `record.Curve`.

@@ -25,7 +25,10 @@ class PlainNetwork(nn.Module):
         super().__init__()
         inputs = (3, *recipe.channels[:-1])
         self.blocks = nn.Sequential(
-            *(_block(recipe, *pair) for pair in zip(inputs, recipe.channels, strict=True))
+            *(
+                _block(recipe, *block)
+                for block in zip(inputs, recipe.channels, recipe.by_block, strict=True)
+            )
         )
         area = recipe.last_side(size.height) * recipe.last_side(size.width)
         widths = (recipe.channels[-1] * area, *recipe.hidden)
@@ -39,9 +42,9 @@ class PlainNetwork(nn.Module):
         return embeddings
 
 
-def _block(recipe: Cnn, inputs: int, outputs: int) -> nn.Sequential:
+def _block(recipe: Cnn, inputs: int, outputs: int, convolutions: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for repeat in range(recipe.convolutions):
+    for repeat in range(convolutions):
         layers += [
             _convolution(recipe, outputs if repeat else inputs, outputs),
             *([nn.BatchNorm2d(outputs)] if recipe.batch_normalisation else []),

@@ -25,5 +25,11 @@ LISTED = (
     Listed("center-toy", "Center loss in two dimensions"),
     Listed("losses", "Losses, and people who were not learned from"),
     Listed("triplets", "How triplets are selected, and how random ones stall"),
+    Listed("depth", "What layers and filters are worth"),
+    Listed("init", "First weights: too large, too small, Xavier and He"),
+    Listed("activations", "ReLU, leaky ReLU, tanh and sigmoid"),
+    Listed("optimisers", "Optimisers and learning rates"),
+    Listed("batch-size", "One picture, a mini-batch, or all at once"),
+    Listed("batchnorm", "Batch normalisation"),
     Listed("sharing", "Weights that are shared over the picture"),
 )

@@ -1,0 +1,122 @@
+"""One setting learned once for each seed: on digits, measured by pictures that are taken for
+another class, or on faces, measured by the EER over people who were not learned from.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien_training.config.recipe import Recipe
+from mien_training.data import Crops
+from mien_training.embed import embed
+from mien_training.lab import classes, recipes
+from mien_training.lab.classes import Wrong
+from mien_training.lab.comparison import PER_CENT, Between, of_eers, of_units
+from mien_training.lab.learning import Lesson, Look, Shuffled, learn
+from mien_training.lab.record import Comparison, Row
+from mien_training.lab.split import Split
+from mien_training.lab.verification import Verified
+
+ERROR, EER = "test error (%)", "EER, unseen people (%)"
+PARAMETERS = "parameters"
+STEPS = "steps learned"
+"""Fewer than others have where diagnose stopped it; it is then measured as it stood."""
+POINTS = 40
+"""Of a curve over steps."""
+
+
+@dataclass(frozen=True)
+class DigitFit:
+    lesson: Lesson
+    wrong: Wrong
+    """[N], of the test pictures."""
+
+    @property
+    def error(self) -> float:
+        """Per cent."""
+        return PER_CENT * float(self.wrong.mean())
+
+    def row(self, setting: str, **more: float) -> Row:
+        return _row(self.lesson, setting, {ERROR: self.error} | more)
+
+
+@dataclass(frozen=True)
+class FaceFit:
+    lesson: Lesson
+    verified: Verified
+
+    def row(self, setting: str, **more: float) -> Row:
+        return _row(self.lesson, setting, {EER: PER_CENT * self.verified.eer} | more)
+
+
+def on_digits(
+    each: Iterable[Recipe],
+    data: Split,
+    batch: int | None = recipes.DIGIT_BATCH,
+    look: Look | None = None,
+) -> list[DigitFit]:
+    """One for each recipe, on shuffled batches; None takes all pictures at once."""
+    fits = []
+    for recipe in each:
+        lesson = learn(recipe, data.train, Shuffled(data.train, batch, recipe.seed), look)
+        fits.append(DigitFit(lesson, classes.wrong(lesson.learner, data.test)))
+    return fits
+
+
+def on_faces(each: Iterable[Recipe], data: Split) -> list[FaceFit]:
+    """One for each recipe, on its P×K batches."""
+    lessons = [learn(recipe, data.train) for recipe in each]
+    return [FaceFit(lesson, verified(lesson, data.test)) for lesson in lessons]
+
+
+def verified(lesson: Lesson, crops: Crops) -> Verified:
+    """Of a network that exploded, which tells nobody apart, the similarities are all 0."""
+    vectors = embed(lesson.network, crops.images)
+    return Verified.of(np.where(np.isfinite(vectors), vectors, np.float32(0)), crops.labels)
+
+
+def in_pieces(values: Sequence[float]) -> list[float]:
+    """Means of at most `POINTS` pieces in a row, of nearly the same length; none of none."""
+    if not values:
+        return []
+    pieces = np.array_split(np.asarray(values), min(POINTS, len(values)))
+    return [float(piece.mean()) for piece in pieces]
+
+
+def parameters(lesson: Lesson) -> float:
+    """Of the network and its class head."""
+    modules = (lesson.network, lesson.learner.losses)
+    return float(sum(weight.numel() for module in modules for weight in module.parameters()))
+
+
+def errors_compared(fits: Mapping[str, Sequence[DigitFit]], first: str, second: str) -> Comparison:
+    return of_units(
+        Between(ERROR, first, second),
+        [each.wrong for each in fits[first]],
+        [each.wrong for each in fits[second]],
+        "test pictures",
+        scale=PER_CENT,
+    )
+
+
+def eers_compared(fits: Mapping[str, Sequence[FaceFit]], first: str, second: str) -> Comparison:
+    between = Between(EER, first, second)
+    one, other = ([each.verified for each in fits[name]] for name in (first, second))
+    return of_eers(between, one, other)
+
+
+def rows(
+    fits: Mapping[str, Sequence[DigitFit]] | Mapping[str, Sequence[FaceFit]],
+    more: Callable[[Lesson], dict[str, float]] = lambda _lesson: {},
+) -> list[Row]:
+    """Of all settings and seeds; `more` gives figures besides the error."""
+    return [
+        each.row(setting, **more(each.lesson))
+        for setting, of_setting in fits.items()
+        for each in of_setting
+    ]
+
+
+def _row(lesson: Lesson, setting: str, figures: dict[str, float]) -> Row:
+    return Row(setting=setting, seed=lesson.learner.recipe.seed, figures=figures)
