@@ -37,7 +37,7 @@ the other as many as pooling keeps, but takes them as they are."""
 BESIDE = (NONE, SKIPPED)
 POOLED = (MAX, SUM)
 CHANNELS = (16, 32)
-LARGEST_SHIFT = 4
+LARGEST_SHIFT = 3
 """Pixels, and the black margin around each digit, so that nothing of it is lost."""
 SEEN = recipes.DIGIT_SIDE + 2 * LARGEST_SHIFT
 SMALL = (1, 2)
@@ -214,7 +214,7 @@ EXPERIMENT = Experiment(
         "Windows of three pixels, two apart, are shown beside them."
     ),
     data="digits",
-    quick=Scale(seeds=3, epochs=6),
+    quick=Scale(seeds=2, epochs=4),
     full=Scale(seeds=10, epochs=20),
     run=_run,
 )
