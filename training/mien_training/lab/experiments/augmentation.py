@@ -58,8 +58,8 @@ ERROR, EER = "test error (%)", "EER (%)"
 CHANGED = "test error on pictures with {} (%)"
 STEPS_AS_FACES = 3
 """Epochs of the few digits for one of the faces."""
-TILE, TILES, GAP = 112, 4, 26
-"""Pixels of a tile and above it, and tiles in a row."""
+TILE, GAP = 112, 26
+"""Pixels of a tile, and above it."""
 TILE_SEED = 4
 """Draws a change of each kind that can be seen."""
 Wrong = npt.NDArray[np.bool_]
@@ -94,7 +94,7 @@ def _run(trial: Trial) -> Result:
     eers = Table.of("Unseen people", _face_rows(faces, trial.seeds))
     comparisons = (*_of_faces(faces), *_of_digits(digits), *_of_changed(digits))
     finding = judge(table, eers, comparisons)
-    return Result((table, eers), comparisons, (), finding, _draw(table, comparisons))
+    return Result((table, eers), comparisons, (), finding, _draw(table, eers, comparisons))
 
 
 def judge(digits: Table, faces: Table, comparisons: Sequence[Comparison]) -> Finding:
@@ -273,51 +273,60 @@ def _of_units(between: Between, first: Sequence[Wrong], second: Sequence[Wrong])
     return comparison.of_units(between, first, second, "test pictures", PER_CENT)
 
 
-def _draw(table: Table, comparisons: Sequence[Comparison]) -> Figure:
-    drawn, (shown, tolerance, alone, last) = figure.grid(7.6, rows=2, columns=2)
-    _tiled(shown)
-    _changes(alone, [each for each in comparisons if (each.figure, each.first) == (ERROR, NONE)])
-    alone.set_title(f"Added to none ({table.means[NONE][ERROR]:.1f} %)", fontsize=11)
-    _changes(last, [each for each in comparisons if (each.figure, each.second) == (ERROR, ALL)][1:])
-    last.set_yticks(range(len(KINDS)), list(KINDS))
-    last.set_title("Added as the last of the seven", fontsize=11)
-    own = [
-        each for each in comparisons if each.figure.startswith(CHANGED.split("{", maxsplit=1)[0])
+def _draw(table: Table, eers: Table, comparisons: Sequence[Comparison]) -> Figure:
+    drawn, panels = figure.grid(10.0, rows=3, columns=2)
+    shown = list(tiles(_flower()).items())
+    for axes, part in zip(panels[:2], (shown[:4], shown[4:]), strict=True):
+        _tiled(axes, part)
+    of_error = [each for each in comparisons if each.figure == ERROR]
+    of_own = [
+        each for each in comparisons if each.second in KINDS and each.figure not in {ERROR, EER}
     ]
-    _changes(tolerance, own)
-    tolerance.set_title("Alone, on pictures changed by itself", fontsize=11)
+    alone, last, own, faces = panels[2:]
+    _changes(alone, [(each.second, each) for each in of_error if each.first == NONE])
+    alone.set_title(f"Digits: added to none ({table.means[NONE][ERROR]:.1f} %)", fontsize=11)
+    _changes(last, list(zip(KINDS, of_error[-len(KINDS) :], strict=True)))
+    last.set_title("Digits: added as the last of the seven", fontsize=11)
+    _changes(own, [(each.second, each) for each in of_own])
+    own.set_title("Digits changed by the kind that was added", fontsize=11)
+    figure.bars(faces, FACE_SETTINGS, [eers.seeds_of(name, EER) for name in FACE_SETTINGS], EER)
+    faces.set_title("Unseen people", fontsize=11)
     return drawn
 
 
-def _tiled(axes: Axes) -> None:
-    """The eight kinds, on a picture without people that scikit-learn ships."""
+def _flower() -> Images:
+    """A picture without people that scikit-learn ships, [TILE, TILE, 3]."""
     picture = load_sample_image("flower.jpg")[:420, 150:570]
-    found = tiles(cv2.resize(picture, (TILE, TILE), interpolation=cv2.INTER_AREA))
-    rows = -(-len(found) // TILES)
-    canvas = np.full((rows * (TILE + GAP), TILES * (TILE + 4), 3), 255, dtype=np.uint8)
-    for number, (name, tile) in enumerate(found.items()):
-        row, column = divmod(number, TILES)
+    scaled: Images = cv2.resize(picture, (TILE, TILE), interpolation=cv2.INTER_AREA)
+    return scaled
+
+
+def _tiled(axes: Axes, found: Sequence[tuple[str, Images]]) -> None:
+    """Two in a row, each under its name."""
+    canvas = np.full((len(found) // 2 * (TILE + GAP), 2 * (TILE + 4), 3), 255, dtype=np.uint8)
+    for number, (name, tile) in enumerate(found):
+        row, column = divmod(number, 2)
         top, left = row * (TILE + GAP) + GAP, column * (TILE + 4)
         canvas[top : top + TILE, left : left + TILE] = tile
-        axes.text(left + TILE / 2, top - 5, name, ha="center", fontsize=8)
+        axes.text(left + TILE / 2, top - 5, name, ha="center", fontsize=10)
     axes.imshow(canvas)
     axes.set_axis_off()
 
 
-def _changes(axes: Axes, found: Sequence[Comparison]) -> None:
-    """Differences with their intervals."""
+def _changes(axes: Axes, found: Sequence[tuple[str, Comparison]]) -> None:
+    """Differences with their intervals, each by its name."""
     places = range(len(found))
-    middles = [each.difference for each in found]
+    middles = [each.difference for _, each in found]
     reach = [
-        [each.difference - each.low for each in found],
-        [each.high - each.difference for each in found],
+        [each.difference - each.low for _, each in found],
+        [each.high - each.difference for _, each in found],
     ]
     axes.errorbar(middles, places, xerr=reach, fmt="o", color=figure.COLOURS[0], capsize=3)
     axes.axvline(0, color="#222222", linewidth=0.8)
-    axes.set_yticks(places, [each.second for each in found])
+    axes.set_yticks(places, [name for name, _ in found])
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("change of the test error (percentage points)")
+    axes.set_xlabel("change of the error (% points)")
 
 
 EXPERIMENT = Experiment(

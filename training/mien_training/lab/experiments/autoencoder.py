@@ -274,7 +274,7 @@ def _draw(
     rows = [np.concatenate(list(each), axis=1) for each in shown.values()]
     pictures.imshow(np.concatenate(rows), cmap="gray", vmin=0, vmax=1)
     side = test.images.shape[1]
-    names = [name.replace(" ", "\n") for name in shown]
+    names = [name.split()[0] for name in shown]
     pictures.set_yticks([side * (row + 0.5) for row in range(len(names))], names)
     pictures.set_xticks([])
     pictures.tick_params(length=0)
@@ -287,7 +287,8 @@ def _draw(
     kept.set_xticks(places + 0.27, KEPT)
     kept.set_ylabel("R² within a class")
     kept.set_title("What the code keeps", fontsize=11)
-    kept.legend(frameon=False, fontsize=9)
+    kept.set_ylim(top=1.15)
+    kept.legend(frameon=False, fontsize=9, loc="upper left")
     for axes, table, name in ((neighbours, digits, NEIGHBOUR), (eers, people, EER)):
         values = [table.seeds_of(setting, name) for setting in WEIGHTS]
         figure.bars(axes, list(WEIGHTS), values, name)
@@ -309,7 +310,7 @@ EXPERIMENT = Experiment(
         "variance of unseen digits than the mean picture, which loses all."
     ),
     data="digits and faces",
-    quick=Scale(seeds=3, epochs=12),
+    quick=Scale(seeds=2, epochs=10),
     full=Scale(seeds=5, epochs=60),
     run=_run,
 )

@@ -100,7 +100,7 @@ def judge(table: Table, comparisons: Sequence[Comparison]) -> Finding:
         sentence=(
             f"Of the answers to unseen digits so many change when the digit moves by "
             f"{SMALL[0]} or {SMALL[-1]} pixels: {shares}. Differences in percentage points: "
-            f"{tested}. Where nothing moves the networks err alike, in {min(errors):.1f} to "
+            f"{tested}. Where nothing moves they err in {min(errors):.1f} to "
             f"{max(errors):.1f} %. A unit of the last maps sees {means[NONE][SIDE]:.0f} pixels "
             f"across without pooling, {means[MAX][SIDE]:.0f} with pooling and "
             f"{means[OVERLAPPING_MAX][SIDE]:.0f} where the windows overlap."
@@ -192,7 +192,7 @@ def _draw(table: Table, curves: Sequence[Curve]) -> Figure:
     drawn, (left, right) = figure.grid(3.6, columns=2)
     figure.lines(left, curves)
     left.set(xlabel=SHIFT, ylabel="answers changed (%)", ylim=0, xticks=range(LARGEST_SHIFT + 1))
-    left.legend(frameon=False, fontsize=9)
+    left.legend(frameon=False, fontsize=9, loc="lower right")
     left.set_title("The same digit, moved", fontsize=11)
     names = list(SETTINGS)
     fields = [[table.means[name][SIDE]] for name in names]
