@@ -87,7 +87,7 @@ def table() -> Table:
         ERROR: 20.0,
         STOPPED: 100.0,
     }
-    return made_up.table("Digits", **{name: figures for name in (NONE, *REGULARISERS)})
+    return made_up.table("Digits", **dict.fromkeys((NONE, *REGULARISERS), figures))
 
 
 def comparisons(*highs: float) -> list[Comparison]:
