@@ -49,7 +49,7 @@ def test_nothing_of_a_framed_digit_is_lost_when_it_moves() -> None:
     for moved in pooling.moved(crops.images, margin):
         assert moved.sum() == images.sum()
         assert not np.array_equal(moved, crops.images)
-    down, right, _, _ = pooling.moved(crops.images, margin)
+    down, _, right, _ = pooling.moved(crops.images, margin)
     assert np.array_equal(down[:, 2 * margin :, margin:-margin], images)
     assert np.array_equal(right[:, margin:-margin, 2 * margin :], images)
 

@@ -115,7 +115,7 @@ def framed(crops: Crops) -> Crops:
 
 
 def moved(images: Images, pixels: int) -> Iterator[Images]:
-    """Down, right, up and left; what leaves on one side, which is black, comes in on the other."""
+    """Down, up, right and left; what leaves on one side, which is black, comes in on the other."""
     for axis in (1, 2):
         for way in (pixels, -pixels):
             yield np.roll(images, way, axis)
@@ -191,8 +191,10 @@ def _compared(changed: dict[str, list[Changed]], first: str, second: str) -> Com
 def _draw(table: Table, curves: Sequence[Curve]) -> Figure:
     drawn, (left, right) = figure.grid(3.6, columns=2)
     figure.lines(left, curves)
-    left.set(xlabel=SHIFT, ylabel="answers changed (%)", ylim=0, xticks=range(LARGEST_SHIFT + 1))
-    left.legend(frameon=False, fontsize=9, loc="lower right")
+    left.set(
+        xlabel=SHIFT, ylabel="answers changed (%)", ylim=(0, 100), xticks=range(LARGEST_SHIFT + 1)
+    )
+    left.legend(frameon=False, fontsize=9, loc="upper left")
     left.set_title("The same digit, moved", fontsize=11)
     names = list(SETTINGS)
     fields = [[table.means[name][SIDE]] for name in names]
