@@ -115,7 +115,7 @@ def test_the_loss_in_evaluation_is_that_of_all_pictures(train: Crops) -> None:
 @pytest.mark.parametrize("kind", ["cosface", "arcface"])
 def test_a_class_is_told_without_the_margin(kind: str, train: Crops) -> None:
     losses = Losses.model_validate({"softmax": Softmax.model_validate({"head": {"kind": kind}})})
-    learner = learn(recipe(epochs=4, losses=losses), train, Shuffled(train, 50, 1)).learner
+    learner = learn(recipe(12, losses=losses), train, Shuffled(train, 50, 1)).learner
     assert classes.wrong(learner, train).mean() < 0.5
 
 

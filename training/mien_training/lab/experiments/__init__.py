@@ -22,6 +22,7 @@ class Listed:
 
 
 LISTED = (
+    Listed("center-toy", "Center loss in two dimensions"),
     Listed("regularisers", "What keeps a network from learning by heart"),
     Listed("augmentation", "More pictures out of the same ones"),
     Listed("pooling", "Pooling, and the answer to small shifts"),
