@@ -54,9 +54,9 @@ def test_the_mean_picture_loses_all_and_the_picture_itself_nothing() -> None:
 
 @pytest.mark.parametrize("lean", [0.0, 0.5, -1.0])
 def test_slant_is_that_of_a_line(lean: float) -> None:
-    picture = np.zeros((1, 21, 41))
-    for row in range(21):
-        column = 20 + lean * (row - 10)
+    picture = np.zeros((1, 41, 41))
+    for row in range(10, 31):
+        column = 20 + lean * (row - 20)
         left = int(np.floor(column))
         picture[0, row, left] += 1 - (column - left)
         picture[0, row, left + 1] += column - left
