@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/mien/v1/*.proto)
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test torture fuzz soak kills lint format bench proto docs clean help
+.PHONY: demo model-report test torture fuzz soak kills lint format bench proto docs clean help
 
 help:  ## list the chores
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 demo: $(VENV)/demo  ## learn, seal, serve and recognise real faces; see runs/demo/report.html
 	PYTHONPATH=examples $(BIN)/python -m demo
@@ -21,6 +21,12 @@ SEED ?= 1
 
 torture: $(VENV)/dev  ## kill -9 a gallery 200 times and look at everything after each: two to three minutes; KILLS=1000 SEED=7 for others
 	$(BIN)/python -m tests.gallery.torture --kills $(KILLS) --seed $(SEED)
+
+BUNDLE ?= mien-s
+REPORT ?=
+
+model-report: $(VENV)/demo  ## measure a bundle for docs/models.md on ../shared/data; BUNDLE=folder REPORT=--install makes it the built-in one
+	PYTHONPATH=examples $(BIN)/python -m model_report $(BUNDLE) $(REPORT)
 
 REQUESTS ?= 10000
 

@@ -1,13 +1,24 @@
-"""A gRPC server with one handler that does nothing; prints its address, then serves."""
+"""A gRPC server with one handler that does nothing; prints its address, then serves.
 
+SECONDS, if given, are what the handler sleeps: `python empty.py 0.05`.
+"""
+
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
 
-def main() -> None:
+def main(pause: float) -> None:
     server = grpc.server(ThreadPoolExecutor(16))
-    handler = grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
+
+    def nothing(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        if pause:
+            time.sleep(pause)
+        return b""
+
+    handler = grpc.unary_unary_rpc_method_handler(nothing)
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("empty", {"Empty": handler}),)
     )
@@ -18,4 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0)

@@ -49,6 +49,8 @@ SECONDS, ROUNDS, RIVAL_ROUNDS = 3.0, 5, 3
 RAMP = 0.5
 """Seconds of calls before what is counted: calls are then under way at its start and at its end."""
 BATCHES = (1, 2, 4, 8, 16, 32)
+PAUSE = 0.05
+"""Seconds of a handler that does nothing, for callers to call it about as often as Embed."""
 SAMPLES, GALLERY = 100_000, "people"
 RIVALS = ("litserve", "fastapi")
 HERE = Path(__file__).parent
@@ -68,6 +70,7 @@ def main(given: list[str]) -> None:
         probe_vectors = fill(Path(folder) / "data", bundle)
         with serving(bundle, Path(folder) / "data") as mien, empty_server() as empty:
             result |= against_bare(bare, mien, empty)
+            result |= beside_network(bare)
             result |= one_caller(bare, mien)
             result |= identify(bare, mien, probe_vectors)
             for name in RIVALS:
@@ -134,6 +137,26 @@ class Bare:
         }
         best = max(ways, key=lambda each: ways[each]["rate"])
         return {"way": best, "ways": ways, **ways[best]}
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """The network runs on every core, on a thread each, while what is inside goes on."""
+        ended = threading.Event()
+        crops = np.zeros((self._narrow_batch, *self._size, 3), np.uint8)
+
+        def run() -> None:
+            while not ended.is_set():
+                self._narrow.run(None, {"crops": crops})
+
+        threads = [threading.Thread(target=run) for _ in range(CORES)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
 
     def one(self, number: int) -> None:
         """One call with one picture, as fast as this machine does it."""
@@ -293,6 +316,21 @@ def processor_ratios(alone: Result, many: Result, one: Result, nothing: Result) 
     }
 
 
+def beside_network(bare: Bare) -> Result:
+    """What an empty call costs that comes as seldom as pictures do, while a network runs beside.
+
+    Calls one after the other find gRPC's code and threads warm; these do not. The network runs in
+    this process, whose time is not counted.
+    """
+    with empty_server(PAUSE) as paced, bare.at_work():
+        each = [paced.load(1, CALLERS)["processor_ms"] for _ in range(ROUNDS)]
+    print(
+        f"empty, about {CALLERS / PAUSE:.0f} calls a second beside a network: {median(each):.2f} "
+        f"ms of the processor for each ({min(each):.2f} to {max(each):.2f})"
+    )
+    return {"empty_beside_network": each}
+
+
 def one_caller(bare: Bare, mien: Served) -> Result:
     """p50 of a call with one picture, in turns with the bare call."""
     pairs = []
@@ -377,8 +415,8 @@ def serving(bundle: Bundle, data: Path) -> Iterator[Served]:
 
 
 @contextmanager
-def empty_server() -> Iterator[Served]:
-    with running([sys.executable, "empty.py"]) as process:
+def empty_server(pause: float = 0.0) -> Iterator[Served]:
+    with running([sys.executable, "empty.py", str(pause)]) as process:
         yield Served(process, "empty", process.stdout.readline().strip())
 
 

@@ -8,7 +8,7 @@ from mien.model.bundle import Bundle
 from mien.model.manifest import InputSpec
 from mien.model.sealing import Draft, seal
 from mien.vision.crops import Alignment
-from mien_training.export import to_onnx
+from mien_training.graph import to_onnx
 from mien_training.loading import load_recipe
 from mien_training.networks import build
 

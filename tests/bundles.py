@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from mien.dataset import digest as digest_of_pictures
 from mien.matching import calibration
 from mien.model.bundle import Bundle
 from mien.model.cost import ORIGIN, Cost
@@ -84,7 +85,8 @@ def measured(bundle: Bundle, people: int = 40, shots: int = 6) -> calibration.Ca
     crops = np.stack([picture(1000 + p, s) for p in range(people) for s in range(shots)])
     whose = np.repeat(np.arange(people), shots)
     vectors = Embedder.of(bundle, threads=1).embed(crops)
-    return calibration.calibrate(vectors, whose, bundle.manifest.fingerprint)
+    data = digest_of_pictures(whose.tolist(), (crop.tobytes() for crop in crops))
+    return calibration.calibrate(vectors, whose, bundle.manifest.fingerprint, dataset_digest=data)
 
 
 COSTS = (Cost(None, 0.02, 0.03), Cost(0.01, 0.2, 0.15))

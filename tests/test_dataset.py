@@ -1,9 +1,10 @@
+import hashlib
 import unicodedata
 from pathlib import Path
 
 import pytest
 
-from mien.dataset import read, scan
+from mien.dataset import digest, read, scan
 from mien.errors import DatasetInvalid
 from tests.faces import encoded, folder_of_people
 
@@ -65,3 +66,29 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read(tmp_path / "gone.jpg")
     with pytest.raises(DatasetInvalid, match=str(tmp_path)):
         read(tmp_path)
+
+
+class TestDigest:
+    PEOPLE, PICTURES = (0, 0, 1), (b"a", b"bc", b"d")
+
+    def test_it_is_of_the_pictures_and_of_whose_they_are(self) -> None:
+        digests = {
+            digest(self.PEOPLE, self.PICTURES),
+            digest((0, 1, 1), self.PICTURES),
+            digest(self.PEOPLE, (b"ab", b"c", b"d")),
+            digest(self.PEOPLE, (b"bc", b"a", b"d")),
+            digest(self.PEOPLE[:2], self.PICTURES[:2]),
+        }
+        assert len(digests) == 5
+        assert digest(list(self.PEOPLE), iter(self.PICTURES)) in digests
+
+    def test_it_is_as_it_always_was(self) -> None:
+        plain = b"".join(
+            number.to_bytes(8, "little") + hashlib.sha256(content).digest()
+            for number, content in zip(self.PEOPLE, self.PICTURES, strict=True)
+        )
+        assert digest(self.PEOPLE, self.PICTURES) == hashlib.sha256(plain).hexdigest()
+
+    def test_a_picture_without_a_person_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match="argument 2 is longer"):
+            digest((0,), (b"a", b"b"))

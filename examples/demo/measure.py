@@ -11,15 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from demo.faces import aligned
 from mien.client import Client
 from mien.dataset import Person, read
 from mien.matching.decision import TargetFMR, TargetFPIR, best_of
 from mien.matching.metrics import Comparisons, Vectors
 from mien.model.bundle import load
+from mien.model.embedder import Embedder
 from mien.model.pipeline import Pipeline
 from mien.v1.decision_pb2 import AppliedDecision
 from mien.v1.embedding_pb2 import VerifyResponse
 from mien.v1.match_pb2 import IdentifyResponse
+from mien.vision.crops import crop
 
 CALLERS = 4
 EIGENFACES = 100
@@ -155,6 +158,19 @@ def by_bundle(folder: Path) -> Embed:
     """A bundle's vectors, without a server."""
     pipeline = Pipeline(load(folder))
     return lambda shown: np.stack([pipeline.embed(picture.path.read_bytes()) for picture in shown])
+
+
+def by_aligning_bundle(folder: Path) -> Embed:
+    """The vectors of a bundle whose crops lie on the template; no detector is needed here."""
+    bundle = load(folder)
+    embedder, spec = Embedder.of(bundle), bundle.manifest.input
+
+    def embed(shown: Sequence[Picture]) -> Vectors:
+        squares = [aligned(read(picture.path)) for picture in shown]
+        sized = [crop(square, spec.crop_height, spec.crop_width) for square in squares]
+        return embedder.embed(np.stack(sized))
+
+    return embed
 
 
 def by_pixels(shown: Sequence[Picture]) -> Vectors:

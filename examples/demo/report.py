@@ -24,6 +24,10 @@ class Findings:
     test_people: int
     verification: Verification
     identification: Identification
+    before: Comparisons | None
+    """By the built-in bundle as it comes; None: none came."""
+    after: Comparisons | None
+    """By what it became on the people of training."""
     triplet: Comparisons
     pixels: Comparisons
     eigenfaces: Comparisons
@@ -41,6 +45,8 @@ class Findings:
         return {
             "softmax + center loss": self.verification.comparisons,
             "triplet loss": self.triplet,
+            **({"mien-s, as it comes": self.before} if self.before else {}),
+            **({"mien-s, fine-tuned": self.after} if self.after else {}),
             "eigenfaces": self.eigenfaces,
             "pixels": self.pixels,
         }
@@ -83,6 +89,7 @@ def summary(found: Findings) -> dict[str, Any]:
             "fnir": found.identification.fnir,
         },
         "triplet": {"eer": found.triplet.eer()},
+        "mien-s": {"before": _rates(found.before), "after": _rates(found.after)},
         "baselines": {
             "pixels": {"eer": found.pixels.eer()},
             "eigenfaces": {"eer": found.eigenfaces.eer()},
@@ -91,6 +98,12 @@ def summary(found: Findings) -> dict[str, Any]:
         "rpcs": found.rpcs,
         "seconds": {stage: round(value, 2) for stage, value in found.seconds.items()},
     }
+
+
+def _rates(compared: Comparisons | None) -> dict[str, float] | None:
+    if compared is None:
+        return None
+    return {"eer": compared.eer(), "fnmr_at_fmr_1e-2": compared.fnmr_at_fmr(0.01)}
 
 
 def table(found: Findings) -> str:

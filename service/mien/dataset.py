@@ -1,5 +1,6 @@
 """Folders of people: `<folder>/<person>/<picture>`."""
 
+import hashlib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -62,6 +63,18 @@ def read_file(path: Path) -> tuple[bytes, RGB]:
         return content, decode(content)
     except (OSError, ImageUndecodable, ImageTooLarge) as error:
         raise DatasetInvalid(f"{path}: {error}; mend it or take it out of the folder") from None
+
+
+def digest(people: Iterable[int], pictures: Iterable[bytes]) -> str:
+    """SHA-256 of pictures, in order, and of whose they are, by number; not of names.
+
+    Two calibrations of one digest were measured on the same pictures of the same people.
+    """
+    whole = hashlib.sha256()
+    for person, content in zip(people, pictures, strict=True):
+        whole.update(int(person).to_bytes(8, "little"))
+        whole.update(hashlib.sha256(content).digest())
+    return whole.hexdigest()
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -91,7 +91,6 @@ def test_what_fails_ends_with_2(into: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--data", "d"], "--data needs a --bundle"),
         (["--bundle", "."], "--bundle is for --data"),
         (["--data", "d", "--bundle", ".", "--server", "x:1"], "exclude each other"),
         (["--detector-model", "x"], "--detector-model is for --data"),

@@ -376,7 +376,6 @@ class TestDuplicates:
         [
             (("--server", "127.0.0.1:1"), "either --fmr or --threshold"),
             (("--fmr", "0.1", "--threshold", "0.5"), "either --fmr or --threshold"),
-            (("--fmr", "0.1", "--data", "."), "needs the calibration of a --bundle"),
             (("--fmr", "0.1", "--bundle", "."), "--bundle is for --data"),
             (("--fmr", "1.5"), "not in the range 0<x<1"),
             (("--fmr", "0.1", "--limit", "0"), "not in the range"),

@@ -73,11 +73,13 @@ class History:
     def change(self, number: int) -> None:
         about = self.about(number)
         change = SubjectChange(about.display_name, about.labels, about.consent_ref)
-        asked = Asked.of(f"c{self.dice.random()}", "update_subject", self.id_of(number), change)
+        asked = Asked.of(
+            f"c{self.dice.random()}", "update_subject", "staff", self.id_of(number), change
+        )
         self.store.change_subject("staff", self.id_of(number), change, asked)
 
     def merge(self, into: int, other: int) -> None:
-        asked = Asked.of(f"m{self.dice.random()}", "merge", into, other)
+        asked = Asked.of(f"m{self.dice.random()}", "merge", "staff", into, other)
         self.store.merge("staff", self.id_of(into), [self.id_of(other)], asked)
         self.living[into] += self.living.pop(other)
         self.samples[into] += self.samples.pop(other)
@@ -86,7 +88,7 @@ class History:
         if self.dice.random() < 0.5:
             self.store.delete_samples("staff", self.samples[number])
         else:
-            asked = Asked.of(f"d{self.dice.random()}", "delete", self.id_of(number))
+            asked = Asked.of(f"d{self.dice.random()}", "delete", "staff", self.id_of(number))
             self.store.delete_subject("staff", self.id_of(number), asked)
         del self.living[number]
 

@@ -253,3 +253,17 @@ def test_the_same_data_gives_the_same_calibration() -> None:
     assert calibrate(*vectors_of_people(1), "f") != calibrate(*vectors_of_people(), "f")
     ids = {calibrate(*vectors_of_people(seed), "f").calibration_id for seed in (0, 0, 1)}
     assert len(ids) == 2
+
+
+def test_it_keeps_what_it_was_measured_on_and_older_files_say_nothing() -> None:
+    generator = np.random.default_rng(5)
+    vectors = generator.normal(size=(12, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    measured = calibrate(vectors, np.repeat(range(4), 3), "f" * 64, dataset_digest="a" * 64)
+    again = Calibration.model_validate_json(measured.model_dump_json())
+    assert again.dataset_digest == "a" * 64
+    older = json.loads(measured.model_dump_json())
+    del older["dataset_digest"]
+    assert Calibration.model_validate_json(json.dumps(older)).dataset_digest == ""
+    with pytest.raises(ValidationError, match="dataset_digest"):
+        Calibration.model_validate_json(json.dumps(older | {"dataset_digest": "A" * 64}))

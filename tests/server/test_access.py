@@ -64,7 +64,8 @@ def guarded(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("guarded")
     file = folder / "keys.json"
     _, root = keys.create(file, EVERY_ROLE)
-    with Server(Settings(bundle.folder, folder / "data", port=0, keys=file)) as server:
+    settings = Settings(bundle.folder, folder / "data", port=0, keys=file, wrong_keys_per_minute=0)
+    with Server(settings) as server:
         guarded = Guarded(f"127.0.0.1:{server.port}", file, root)
         with guarded.client(root) as client:
             for gallery in ("mine", "theirs"):
@@ -242,6 +243,20 @@ class TestScope:
         with pytest.raises(grpc.RpcError) as caught:
             make(channel, method, *asked, key=scoped)
         assert refusal(caught.value) == DENIED
+
+    def test_a_request_id_of_another_gallery_is_neither_told_nor_taken_away(
+        self, guarded: Guarded, scoped: str
+    ) -> None:
+        theirs = guarded.key(*Role, galleries={"theirs"})
+        with guarded.client(theirs) as other, guarded.client(scoped) as client:
+            other.enroll("theirs", "bob", encoded(2, 0), request_id="r-1")
+            mine = client.enroll("mine", "bob", encoded(2, 0), request_id="r-1")
+            assert not mine.already_existed
+            other.delete_subject("theirs", "bob")
+            again = client.enroll("mine", "bob", encoded(2, 0), request_id="r-1")
+            assert again.sample.sample_id == mine.sample.sample_id
+            with pytest.raises(errors.RequestIdReused):
+                other.enroll("theirs", "bob", encoded(2, 0), request_id="r-1")
 
     def test_the_list_shows_what_the_key_is_for(self, guarded: Guarded) -> None:
         with guarded.client(guarded.root) as client:

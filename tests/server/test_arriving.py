@@ -13,9 +13,11 @@ from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2
 
 from mien.client import Client
+from mien.errors import QueueFull
 from mien.model.bundle import Bundle
 from mien.server import arriving
-from mien.server.arriving import Waits, Watch
+from mien.server.arriving import Unread, Waits, Watch
+from mien.server.keys import Role, create
 from mien.server.readiness import LIVE, MAX_WATCHES
 from mien.server.server import SERVICES, Server
 from mien.server.settings import Settings
@@ -140,6 +142,84 @@ def brisk(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     )
     with Server(settings) as server:
         yield server
+
+
+class TestUnread:
+    @pytest.fixture
+    def now(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        told = [100.0]
+        monkeypatch.setattr("mien.server.arriving.time.monotonic", lambda: told[0])
+        return told
+
+    def begun(self, unread: Unread, who: str, cut: list[str], name: str) -> Waits:
+        waits = Waits(lambda: cut.append(name), 1, 1)
+        unread.begin(who, waits)
+        return waits
+
+    def test_nobody_has_more_than_there_may_be(self, now: list[float]) -> None:
+        unread, cut = Unread(2), list[str]()
+        first = self.begun(unread, "a", cut, "first")
+        self.begun(unread, "a", cut, "second")
+        with pytest.raises(QueueFull, match="2 calls are open that have not brought"):
+            self.begun(unread, "a", cut, "third")
+        self.begun(unread, "b", cut, "another's")
+        unread.end("a", first)
+        self.begun(unread, "a", cut, "fourth")
+        assert cut == []
+
+    def test_the_oldest_makes_room_once_it_had_its_time(self, now: list[float]) -> None:
+        unread, cut = Unread(2), list[str]()
+        first = self.begun(unread, "a", cut, "first")
+        now[0] += 0.9
+        self.begun(unread, "a", cut, "second")
+        now[0] += 0.2
+        self.begun(unread, "a", cut, "third")
+        assert cut == ["first"]
+        unread.end("a", first)
+        with pytest.raises(QueueFull):
+            self.begun(unread, "a", cut, "fourth")
+        now[0] += 5
+        self.begun(unread, "a", cut, "fifth")
+        assert cut == ["first", "second"]
+
+    def test_nothing_is_kept_of_those_who_have_none(self, now: list[float]) -> None:
+        unread = Unread(2)
+        waits = [self.begun(unread, str(number % 5), [], "") for number in range(10)]
+        for number, each in enumerate(waits):
+            unread.end(str(number % 5), each)
+        assert not unread._calls
+
+
+class TestHeldByOne:
+    """One address opens more calls than the server has threads, and finishes none of them."""
+
+    def test_his_next_call_and_everybodys_health_are_answered(
+        self, bundle: Bundle, tmp_path: Path
+    ) -> None:
+        settings = Settings(bundle.folder, tmp_path / "data", port=0, calls=4)
+        with Server(settings) as server, ExitStack() as stack:
+            address = f"127.0.0.1:{server.port}"
+            for _ in range(305):
+                stack.enter_context(connect(address, begun(EMBED)))
+            unread = server._arrival._unread
+            wait(lambda: len(unread._calls.get("peer:127.0.0.1", {})) == 4)
+            with Client(address, deadline=10) as client:
+                began = time.monotonic()
+                assert client.is_serving()
+                assert client.embed([encoded(1, 0)]).items[0].HasField("ok")
+                assert time.monotonic() - began < settings.receive_seconds / 3
+
+    def test_who_has_no_key_keeps_no_thread_at_all(self, bundle: Bundle, tmp_path: Path) -> None:
+        file = tmp_path / "keys.json"
+        _, key = create(file, frozenset(Role))
+        settings = Settings(bundle.folder, tmp_path / "data", port=0, calls=4, keys=file)
+        with Server(settings) as server, ExitStack() as stack:
+            address = f"127.0.0.1:{server.port}"
+            for _ in range(305):
+                stack.enter_context(connect(address, begun(EMBED)))
+            with Client(address, api_key=key, deadline=10) as client:
+                assert client.embed([encoded(1, 0)]).items[0].HasField("ok")
+            assert not server._arrival._unread._calls
 
 
 class TestCutOff:

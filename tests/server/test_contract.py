@@ -1,5 +1,6 @@
 """Every call, with its success and each refusal that it can give, over a real socket."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -362,3 +363,11 @@ class TestModel:
         assert model.smallest_supported_fmr == 3 / (40 * 39 / 2)
         assert model.calibration_identities == 40
         assert model.fusion == bundle.calibration.fusion
+
+    def test_the_calibration_says_what_it_was_measured_on(
+        self, client: Client, bundle: Bundle
+    ) -> None:
+        assert bundle.calibration
+        told = client.calibration()
+        assert told.dataset_digest == bundle.calibration.dataset_digest
+        assert re.fullmatch("[0-9a-f]{64}", told.dataset_digest)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from mien.client import Client
+from mien.model.bundle import Bundle
 from mien.server.server import Server
+from mien.server.settings import Settings
 from tests.faces import encoded
 from tests.server.gated import wait
 
@@ -51,6 +53,20 @@ def test_a_killed_caller_leaves_its_place_and_what_it_was_told(
             held = client.get_subject("g", f"p-{number}").samples
             assert [each.sample_id for each in held] == [sample]
     assert len(list(client.embed_stream([("t", encoded(1, 0))]))) == 1
+
+
+def test_a_connection_over_which_many_calls_were_given_up_is_as_good_as_new(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    """Each was in the midst of its answers; of other calls on it, gRPC would have taken none."""
+    settings = Settings(bundle.folder, tmp_path / "data", port=0, max_streams=5)
+    with Server(settings) as server, Client(f"127.0.0.1:{server.port}") as client:
+        for _ in range(60):
+            pictures = ((str(n), encoded(n, 0)) for n in range(50))
+            answers = client.embed_stream(pictures)
+            next(answers)
+            answers.close()  # type: ignore[attr-defined]  # it is a generator
+            assert client.is_serving()
 
 
 def _told_until_killed(kind: str, address: str) -> list[list[str]]:

@@ -33,6 +33,7 @@ from mien.server.settings import Settings
 from mien.v1.probe_pb2 import SubjectRef
 from tests.faces import encoded
 from tests.processes import ServerProcess, executable
+from tests.server.gated import wait
 
 Numbers = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -254,7 +255,7 @@ class TestAudit:
             ("EnrollBatch", ["staff"], "streamed", who),
             ("DeleteSubject", ["staff"], "refused", who),
             ("DeleteSubject", ["staff"], "deleted", who),
-            ("Identify", [], "refused", ""),
+            ("Identify", [], "refused", "peer:127.0.0.1"),
         ]
         assert {each[2] for each in told[6:9]} == {"identified", "nobody", "refused"}
         lines = watched.lines()
@@ -288,6 +289,40 @@ class TestAudit:
         other = tmp_path / "new.jsonl"
         Audit(other).close()
         assert other.stat().st_mode & 0o777 == 0o600
+
+    def test_calls_that_are_too_many_have_a_line_together(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("mien.server.audit.MOST_COUNTED", 2)
+        monkeypatch.setattr("mien.server.audit.SYNC_SECONDS", 0.01)
+        path = tmp_path / "audit.jsonl"
+        audit = Audit(path)
+        for number in range(10):
+            call = Call("m", f"r-{number}", "p", who=f"key:{min(number, 5) % 4}")
+            audit.count(call, "refused", {"reasons": ["RATE_LIMITED"]})
+        assert not path.read_text(), "a minute has not passed"
+        monkeypatch.setattr("mien.server.audit.COUNT_SECONDS", 0.0)
+        wait(lambda: len(path.read_text().splitlines()) == 3)
+        monkeypatch.setattr("mien.server.audit.COUNT_SECONDS", 1e9)
+        audit.count(Call("m", "last", "p", who="key:9"), "refused", {})
+        audit.close()
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        told = [(each["who"], each["times"], each["request_id"]) for each in lines]
+        assert told == [
+            ("key:0", 2, "r-0"),
+            ("key:1", 6, "r-1"),
+            ("others", 2, "r-2"),
+            ("key:9", 1, "last"),
+        ]
+
+    def test_a_full_disk_does_not_end_the_counting(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        audit = Audit(tmp_path / "audit.jsonl")
+        audit.count(Call("m", "r", "p", who="key:1"), "refused", {})
+        monkeypatch.setattr("mien.server.audit.os.write", lambda *_: 0)
+        audit.close()
+        assert "the audit lacks that 1 calls were refused" in caplog.text
 
     def test_it_is_on_the_disk_soon(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         synced = threading.Event()

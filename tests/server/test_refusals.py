@@ -210,6 +210,14 @@ def _other_gallery(gallery: str) -> Callable[[World, str], Any]:
     return lambda world, name: replaced(world.request(name), "gallery_id", gallery)
 
 
+def _used_id(world: World, name: str) -> Any:
+    """Where it was used: GALLERY was made under it, without labels."""
+    request = _set("request_id", "used")(world, name)
+    if name == "CreateGallery":
+        request.gallery_id, request.labels["a"] = GALLERY, "b"
+    return request
+
+
 BY_REQUEST: dict[str, Callable[[World, str], Any]] = {
     "IMAGE_UNDECODABLE": _picture(b"no picture"),
     "IMAGE_TOO_LARGE": _picture(bytes(11 * 2**20)),
@@ -225,7 +233,7 @@ BY_REQUEST: dict[str, Callable[[World, str], Any]] = {
     "MODEL_NOT_FOUND": _set("model_id", "other"),
     "CALIBRATION_NOT_FOUND": _set("calibration_id", "other"),
     "SNAPSHOT_INVALID": _set("content", b"no snapshot"),
-    "REQUEST_ID_REUSED": _set("request_id", "used"),
+    "REQUEST_ID_REUSED": _used_id,
 }
 
 

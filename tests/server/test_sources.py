@@ -178,13 +178,14 @@ class TestShowSettings:
         assert lines["batch"].endswith("(MIEN_BATCH)")
         assert lines["calls"].endswith("(--calls)")
         assert lines["threads"].endswith("(default)")
-        assert lines["bundle"].endswith("(not set)")
+        assert lines["bundle"].split("  ")[0] == '"mien-s"'
+        assert lines["bundle"].endswith("(default)")
         assert "secret" not in shown
 
-    def test_nothing_is_served_without_a_bundle(self) -> None:
-        finished = run("mien", "serve")
+    def test_a_bundle_that_is_not_there_is_not_served(self) -> None:
+        finished = run("mien", "serve", "nowhere")
         assert finished.returncode == 2
-        assert "name the BUNDLE" in finished.stderr
+        assert "nowhere is no bundle: there is no such folder" in finished.stderr
 
 
 def path_of_tests() -> dict[str, str]:

@@ -89,7 +89,8 @@ class TestGalleries:
         first = client.create_gallery("g", request_id="r1")
         assert client.create_gallery("g", request_id="r1") == first
         with pytest.raises(errors.RequestIdReused):
-            client.create_gallery("h", request_id="r1")
+            client.create_gallery("g", labels={"a": "b"}, request_id="r1")
+        assert client.create_gallery("h", request_id="r1").gallery_id == "h"
         gone = client.delete_gallery("g", request_id="r2")
         assert client.delete_gallery("g", request_id="r2") == gone
 

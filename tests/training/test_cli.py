@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from mien.model.bundle import load
 from mien_training.cli import main
 from tests.faces import folder_of_people
 from tests.training.recipes import TOML
@@ -97,6 +98,15 @@ def test_an_int8_export_tells_what_it_costs(recipe: Path, tmp_path: Path) -> Non
     assert result.exit_code == 0, result.output
     assert "from the network, before quantisation, over 17 crops" in result.stdout
     assert re.search(r"^EER: [0-9.]+% in float32, [0-9.]+% in int8$", result.stdout, re.M)
+    both = mien_train("export", run, "--out", tmp_path / "c", "--int8", "--half")
+    assert_refused(both, "half and int8 exclude each other")
+    halved = mien_train("export", run, "--out", tmp_path / "d", "--half", "--no-flip")
+    assert halved.exit_code == 0, halved.output
+    assert re.search(
+        r"^stored in 16 bits: maximum difference \S+e-0\d from 32", halved.stdout, re.M
+    )
+    recipe_of = load(tmp_path / "d").manifest.provenance["recipe"]
+    assert '"flip_embedding":false' in recipe_of
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import onnxruntime
 import pytest
 import torch
 
-from mien.errors import BundleInvalid, DatasetInvalid, OutputExists, RunInvalid
+from mien.dataset import digest
+from mien.errors import BundleInvalid, DatasetInvalid, InvalidRequest, OutputExists, RunInvalid
 from mien.matching.metrics import cross_compare
 from mien.model.bundle import load
 from mien.model.cost import Cost, costs_of
@@ -20,7 +21,7 @@ from mien.model.proof import prove
 from mien_training import data as folders
 from mien_training import export as sealing
 from mien_training.embed import embed
-from mien_training.export import Export, Label, export
+from mien_training.export import Export, Form, Label, export
 from mien_training.fit import fit
 from mien_training.run import load_run
 from tests.faces import encoded, folder_of_people
@@ -42,7 +43,7 @@ def sealed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
 @pytest.fixture(scope="module")
 def in_int8(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
     out = tmp_path_factory.mktemp("sealed") / "int8"
-    return export(run, out, Label("int8", "CC0-1.0"), int8=True)
+    return export(run, out, Label("int8", "CC0-1.0"), form=Form(int8=True))
 
 
 def test_the_bundle_gives_the_vectors_of_the_network(run: Path, sealed: Export) -> None:
@@ -71,6 +72,10 @@ def test_it_is_calibrated_on_the_people_held_out_of_learning(run: Path, sealed: 
     assert calibration.pictures.genuine_comparisons == 3 * 6
     assert calibration.pictures.impostor_comparisons == 3 * 16
     assert [curve.samples for curve in calibration.curves] == [1, 2]
+    loaded = load_run(run)
+    held_out = folders.load(loaded.data, loaded.recipe.crop).crops.of(loaded.validation_people)
+    images = (image.tobytes() for image in held_out.images)
+    assert calibration.dataset_digest == digest(held_out.labels.tolist(), images)
 
 
 def test_the_bundle_tells_where_it_comes_from(sealed: Export) -> None:
@@ -235,7 +240,7 @@ def test_other_kernels_for_int8_stay_within_the_tolerance(in_int8: Export) -> No
 def test_int8_without_people_of_validation_has_no_cost_to_tell(tmp_path: Path) -> None:
     folder = folder_of_people(tmp_path / "people", people=4, shots=3)
     run = fit(folder, small(tmp_path, "validation_people=0"), tmp_path / "run")
-    exported = export(run, tmp_path / "b", Label("b", "x"), int8=True)
+    exported = export(run, tmp_path / "b", Label("b", "x"), form=Form(int8=True))
     assert exported.costs == ()
     assert exported.bundle.calibration is None
     assert "Not measured" in (exported.bundle.folder / "MODEL_CARD.md").read_text()
@@ -250,3 +255,77 @@ def test_a_recipe_of_aligned_crops_seals_a_bundle_that_asks_for_photographs(
     bundle = export(tmp_path / "run", tmp_path / "bundle", Label("aligned", "none")).bundle
     assert bundle.manifest.input.alignment == "arcface-5"
     assert sealed.bundle.manifest.input.alignment == "none"
+
+
+@pytest.fixture(scope="module")
+def halved(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    out = tmp_path_factory.mktemp("sealed") / "halved"
+    return export(run, out, Label("halved", "CC0-1.0"), form=Form(half=True))
+
+
+def test_weights_of_sixteen_bits_change_the_vectors_a_little_and_are_computed_with_in_float32(
+    sealed: Export, halved: Export
+) -> None:
+    crops = np.random.default_rng(3).integers(256, size=(40, 16, 16, 3), dtype=np.uint8)
+    before, after = (Embedder.of(each.bundle).embed(crops) for each in (sealed, halved))
+    assert 0 < np.abs(before - after).max() < 5e-3
+    assert halved.half_difference is not None
+    assert 0 < halved.half_difference < 5e-3
+    assert sealed.half_difference is None
+    assert halved.max_difference <= 1e-5  # from the network that was rounded
+    manifest = halved.bundle.manifest
+    assert manifest.precision == "float32"
+    assert "float16" in manifest.provenance["weights"]
+    assert "weights" not in sealed.bundle.manifest.provenance
+    assert manifest.fingerprint != sealed.bundle.manifest.fingerprint
+    assert [proof.claim for proof in prove(halved.bundle.folder)][-1] == "alone or in a batch"
+
+
+def test_weights_of_sixteen_bits_take_half_the_bytes_of_matrices_and_kernels(
+    sealed: Export, halved: Export
+) -> None:
+    one, other = (
+        {each.name: each for each in onnx.load(bundle.network).graph.initializer}
+        for bundle in (sealed.bundle, halved.bundle)
+    )
+    assert one.keys() == other.keys()
+    narrowed = {name for name, each in other.items() if each.data_type == onnx.TensorProto.FLOAT16}
+    assert narrowed
+    for name, each in one.items():
+        is_wide = each.data_type == onnx.TensorProto.FLOAT and len(each.dims) > 1
+        assert (name in narrowed) == is_wide, name
+    assert all(2 * len(other[name].raw_data) == len(one[name].raw_data) for name in narrowed)
+
+
+def test_onnxruntime_widens_the_weights_once_when_it_loads_them(
+    halved: Export, tmp_path: Path
+) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "as-run.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(str(halved.bundle.network), options)
+    run = onnx.load(tmp_path / "as-run.onnx").graph
+    weights = {each.name for each in run.initializer}
+    assert not [n for n in run.node if n.op_type == "Cast" and n.input[0] in weights]
+    assert onnx.TensorProto.FLOAT16 not in {each.data_type for each in run.initializer}
+
+
+def test_mirror_images_are_switched_at_the_export(
+    run: Path, sealed: Export, tmp_path: Path
+) -> None:
+    alone = export(run, tmp_path / "alone", Label("alone", "x"), form=Form(flip=False)).bundle
+    crops = np.random.default_rng(4).integers(256, size=(5, 16, 16, 3), dtype=np.uint8)
+    mirrored = np.ascontiguousarray(crops[:, :, ::-1])
+    both, one = Embedder.of(sealed.bundle), Embedder.of(alone)
+    assert np.abs(both.embed(crops) - both.embed(mirrored)).max() < 1e-5
+    assert np.abs(one.embed(crops) - one.embed(mirrored)).max() > 1e-2
+    assert '"flip_embedding":false' in alone.manifest.provenance["recipe"]
+    assert '"flip_embedding":true' in sealed.bundle.manifest.provenance["recipe"]
+    assert alone.calibration
+    assert alone.calibration.model_fingerprint == alone.manifest.fingerprint
+    assert load_run(run).recipe.flip_embedding
+
+
+def test_half_and_int8_exclude_each_other() -> None:
+    with pytest.raises(InvalidRequest, match="exclude each other"):
+        Form(half=True, int8=True)

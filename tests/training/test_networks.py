@@ -15,7 +15,7 @@ from mien_training import networks
 from mien_training.config.networks import Network, smallest_side
 from mien_training.config.recipe import Crop
 from mien_training.config.table import Settings
-from mien_training.export import to_onnx
+from mien_training.graph import to_onnx
 from mien_training.networks.embedding import EmbeddingNetwork
 from tests.training.recipes import small
 

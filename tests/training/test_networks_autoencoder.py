@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mien_training import networks
 from mien_training.config.recipe import Crop, Recipe
-from mien_training.export import to_onnx
 from mien_training.fit import fit
+from mien_training.graph import to_onnx
 from mien_training.losses.term import Term
 from mien_training.networks.autoencoder import AutoencoderNetwork
 from mien_training.networks.embedding import EmbeddingNetwork

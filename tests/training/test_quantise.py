@@ -8,7 +8,7 @@ import torch
 from mien.model.embedder import Embedder
 from mien.model.manifest import InputSpec
 from mien_training import quantise as module
-from mien_training.export import to_onnx
+from mien_training.graph import to_onnx
 from mien_training.loading import load_recipe
 from mien_training.networks import build
 from mien_training.quantise import Quantised, quantise

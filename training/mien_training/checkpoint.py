@@ -55,12 +55,20 @@ class Checkpoint:
     """Behind it."""
     log: list[Row]
     """The rows of log.csv."""
+    source: str = ""
+    """The `name` of the `mien_training.source` that it started from; "": of fresh weights."""
 
     def parsed_recipe(self) -> Recipe:
         return Recipe.model_validate_json(self.recipe)
 
-    def refuse_other(self, recipe: Recipe, folder: Path, digest: str) -> None:
-        """Raises RunInvalid: this is of another recipe or data set than those named."""
+    def refuse_other(self, recipe: Recipe, folder: Path, digest: str, source: str) -> None:
+        """Raises RunInvalid: this is of another recipe, data set or source than those named."""
+        if self.source != source:
+            raise RunInvalid(
+                f"the run was begun from {self.source or 'fresh weights'}, and not from "
+                f"{source or 'fresh weights'}; resume it as it was begun (--from), or name "
+                "another folder to write"
+            )
         other = next(_differences(self.parsed_recipe().model_dump(), recipe.model_dump()), None)
         if other:
             key, before, now = other
@@ -111,7 +119,7 @@ def load(folder: Path) -> Checkpoint:
     except (OSError, RuntimeError, UnpicklingError, BadZipFile):
         raise RunInvalid(f"{path} is damaged; delete {folder} and fit again") from None
     expected = {field.name for field in fields(Checkpoint)}
-    if not isinstance(content, dict) or set(content) != expected:
+    if not isinstance(content, dict) or {*content, "source"} != expected:
         raise RunInvalid(f"{path} was not written by this version of mien-train; fit again")
     return Checkpoint(**content)
 

@@ -14,7 +14,10 @@ from mien_training.lab.command import lab
 if TYPE_CHECKING:
     from mien.vision.selection import OneFace
     from mien_training.prepare import Prepared
+    from mien_training.source import Source
 
+FINE_TUNE = "fine-tune"
+"""The recipe for what starts from other weights, if none is named."""
 PEOPLE_NAMED = 5
 """Of those without a crop; the ledger has all."""
 
@@ -30,7 +33,16 @@ main.add_command(lab)
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--recipe", required=True, help="A shipped recipe's name, or a .toml file.")
+@click.option(
+    "--recipe", help="A shipped recipe's name, or a .toml file; fine-tune with --from if left out."
+)
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="RUN|BUNDLE",
+    help="Start from the weights of a run, a bundle, or the built-in mien-s.",
+)
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The run folder to write."
 )
@@ -48,24 +60,39 @@ main.add_command(lab)
 )
 @click.option("--strict", is_flag=True, help="Refuse whatever the audit of FOLDER finds.")
 def fit(
-    folder: Path, recipe: str, out: Path, overrides: tuple[str, ...], resume: bool, strict: bool
+    folder: Path,
+    recipe: str | None,
+    source: Path | None,
+    out: Path,
+    overrides: tuple[str, ...],
+    resume: bool,
+    strict: bool,
 ) -> None:
     """Learn from FOLDER, which holds <person>/<picture>, and write a run folder."""
     from mien_training.loading import load_recipe
 
-    loaded = load_recipe(recipe, overrides)
+    if recipe is None and source is None:
+        raise click.UsageError("name a --recipe, or what to start from with --from")
+    start = _source(source) if source else None
+    loaded = load_recipe(recipe or FINE_TUNE, overrides, start.recipe if start else None)
 
     from mien_training import fit as learning
     from mien_training.process_group import rank
 
     try:
-        learning.fit(folder, loaded, out, resume=resume, strict=strict)
+        learning.fit(folder, loaded, out, resume=resume, strict=strict, source=start)
     except MienError:
         if rank() == 0:
             raise
         raise click.exceptions.Exit(REFUSED) from None  # the first process says it for all
     if rank() == 0:
         click.echo(f"wrote {out}")
+
+
+def _source(named: Path) -> "Source":
+    from mien_training.source import load_source
+
+    return load_source(named)
 
 
 @main.command()
@@ -154,24 +181,47 @@ def _told(done: "Prepared", out: Path) -> Iterator[str]:
     help="Where the run's folder of people is now, if it has moved.",
 )
 @click.option(
+    "--flip/--no-flip",
+    default=None,
+    help="Embed a crop and its mirror image, or not: half as fast. As the recipe has it if left "
+    "out; learning is the same.",
+)
+@click.option(
+    "--half",
+    is_flag=True,
+    help="Store the weights in 16 bits, in half the bytes; they are computed with in 32.",
+)
+@click.option(
     "--int8",
     is_flag=True,
     help="Seal an int8 network, quantised on pictures of training; its card tells the cost.",
 )
 def export(
-    run: Path, out: Path, name: str | None, license_: str, data: Path | None, int8: bool
+    run: Path,
+    out: Path,
+    name: str | None,
+    license_: str,
+    data: Path | None,
+    flip: bool | None,
+    half: bool,
+    int8: bool,
 ) -> None:
     """Seal the network of RUN in a bundle, checked against it and calibrated."""
     from mien.matching.support import supported
     from mien_training import export as sealing
 
-    sealed = sealing.export(run, out, sealing.Label(name or out.name, license_), data, int8)
+    form = sealing.Form(flip, half, int8)
+    sealed = sealing.export(run, out, sealing.Label(name or out.name, license_), data, form)
     manifest, calibration = sealed.bundle.manifest, sealed.bundle.calibration
     click.echo(
         f"sealed {out}: {manifest.name}, fingerprint {manifest.fingerprint[:12]}\n"
         f"maximum difference {sealed.max_difference:.1e} from the network"
         f"{', before quantisation,' if int8 else ''} over {sealed.crops_compared} crops"
     )
+    if sealed.half_difference is not None:
+        click.echo(
+            f"stored in 16 bits: maximum difference {sealed.half_difference:.1e} from 32 bits"
+        )
     for cost in sealed.costs:
         rate = "EER" if cost.rate is None else f"FNMR at an FMR of {cost.rate:.2g}"
         click.echo(f"{rate}: {cost.float32:.2%} in float32, {cost.int8:.2%} in int8")

@@ -1,17 +1,14 @@
 """A run to a bundle: the network to ONNX, read back, compared, calibrated, sealed."""
 
-import logging
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import torch
-from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-from mien.errors import BundleInvalid, DatasetInvalid
+from mien.dataset import digest
+from mien.errors import BundleInvalid, DatasetInvalid, InvalidRequest
 from mien.files import staged
 from mien.matching.calibration import calibrate as measure
 from mien.matching.curve import Curve
@@ -20,22 +17,21 @@ from mien.model import sealing
 from mien.model.bundle import Bundle, load
 from mien.model.card import Card, supported
 from mien.model.cost import ORIGIN, Cost
-from mien.model.embedder import INPUT, OUTPUT, Embedder
+from mien.model.embedder import Embedder
 from mien.model.golden import golden_crops
 from mien.model.manifest import InputSpec
 from mien.model.proof import check_batches
 from mien.model.sealing import Draft
 from mien_training import data as folders
-from mien_training.config.recipe import Crop
-from mien_training.data import Crops
+from mien_training.data import Crops, Images
 from mien_training.embed import embed
-from mien_training.networks.embedding import EmbeddingNetwork
+from mien_training.graph import rounded, stored_in_half, to_onnx
 from mien_training.quantise import Quantised, quantise
 from mien_training.run import Run, load_run
 
+HALF = "stored in float16, computed with in float32"
 PARITY = 1e-5
 """Largest difference between a component of torch's vector and of the bundle's."""
-OPSET = 18
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,25 @@ class Label:
     name: str
     license: str
     """Of the weights."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the network is sealed; each of these gives another fingerprint."""
+
+    flip: bool | None = None
+    """Embed the crop and its mirror image; None: as the recipe has it. Training needs neither."""
+    half: bool = False
+    """Store matrices and kernels in 16 bits; they are computed with in 32."""
+    int8: bool = False
+    """Quantise it."""
+
+    def __post_init__(self) -> None:
+        if self.half and self.int8:
+            raise InvalidRequest("half and int8 exclude each other: int8 is stored in 8 bits")
+
+
+AS_LEARNED = Form()
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,9 @@ class Export:
     bundle: Bundle
     max_difference: float
     crops_compared: int
+    half_difference: float | None
+    """Of the vectors of a network stored in 16 bits from those of the one that was learned, at
+    most; None for any other."""
     costs: tuple[Cost, ...] = ()
 
 
@@ -66,61 +84,52 @@ def export(
     out: Path,
     label: Label,
     data: Path | None = None,
-    int8: bool = False,
+    form: Form = AS_LEARNED,
 ) -> Export:
     """Seal the run in `folder` as the new bundle `out`, calibrated on its people of validation.
 
-    `data` is where the run's folder of people is now, if it has moved. With `int8` the network is
-    quantised on pictures of training; model card, manifest and every report say what that costs.
+    `data` is where the run's folder of people is now, if it has moved. An int8 network is quantised
+    on pictures of training; model card, manifest and every report say what that costs.
 
     Raises OutputExists, RunInvalid (no run), DatasetInvalid (the pictures are not those of the
     run) and BundleInvalid (the bundle's vectors are not those of the network, or not the same
     alone and in a batch).
     """
-    run = load_run(folder)
-    people = _people(run, data or run.data)
-    held_out = people.of(run.validation_people)
-    draft = _draft(run, label)
+    learned = _flipped(load_run(folder), form.flip)
+    people = _people(learned, data or learned.data)
+    held_out = people.of(learned.validation_people)
+    run = replace(learned, network=rounded(learned.network)) if form.half else learned
+    draft = _draft(run, label, form)
     with staged(out) as staging:
         aside = staging.with_name(f"{staging.name}-float32")
-        bundle = sealing.seal(draft, aside if int8 else staging)
+        bundle = sealing.seal(draft, aside if form.int8 else staging)
         vectors, difference = _compared(bundle, run, held_out)
-        in_float32 = vectors if int8 else None
-        if int8:
+        in_float32 = vectors if form.int8 else None
+        if form.int8:
             quantised = quantise(draft.network, people.of(run.train_people).images)
             bundle = sealing.seal(_int8(draft, quantised), staging)
             vectors = Embedder.of(bundle).embed(held_out.images)
         check_batches(Embedder.of(bundle))
         costs = _calibrate(bundle, run, held_out, vectors, in_float32)
     sealed = load(out)
-    return Export(sealed, difference, len(sealed.golden.crops) + len(held_out.images), costs)
+    crops = _crops(sealed, held_out)
+    lost = None
+    if form.half:
+        lost = _difference(Embedder.of(sealed).embed(crops), embed(learned.network, crops))
+    return Export(sealed, difference, len(crops), lost, costs)
 
 
-def to_onnx(network: EmbeddingNetwork, crop: Crop) -> bytes:
-    """The network as ONNX: "crops" uint8 [batch, H, W, 3] to "embeddings" float32 [batch, D]."""
-    example = torch.zeros((2, crop.height, crop.width, 3), dtype=torch.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            network.eval(),
-            (example,),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            verbose=False,
-        )
-    if program is None:
-        raise BundleInvalid("torch exported no program; is onnxscript installed?")
-    # The exporter notes where its source files lie: private, and another fingerprint elsewhere.
-    ClearMetadataAndDocStringPass()(program.model)
-    return program.model_proto.SerializeToString()
+def _flipped(run: Run, flip: bool | None) -> Run:
+    """The run as if its recipe had said so."""
+    if flip is None:
+        return run
+    run.network.flip = flip
+    return replace(run, recipe=run.recipe.model_copy(update={"flip_embedding": flip}))
 
 
-def _draft(run: Run, label: Label) -> Draft:
+def _draft(run: Run, label: Label, form: Form) -> Draft:
     crop = run.recipe.crop
+    network = to_onnx(run.network, crop)
     return Draft(
         name=label.name,
         license=label.license,
@@ -131,13 +140,15 @@ def _draft(run: Run, label: Label) -> Draft:
             alignment=crop.alignment,
             dim=run.recipe.dimension,
         ),
-        network=to_onnx(run.network, crop),
+        network=stored_in_half(network, run.network) if form.half else network,
         card=_card(run, label).text(),
         provenance={
             "mien": run.version,
             "data_sha256": run.data_digest,
             "train_people": str(len(run.train_people)),
             "recipe": run.recipe.model_dump_json(),
+            **({"weights": HALF} if form.half else {}),
+            **({"started_from": run.source} if run.source else {}),
         },
     )
 
@@ -169,16 +180,26 @@ def _people(run: Run, data: Path) -> Crops:
 
 def _compared(bundle: Bundle, run: Run, held_out: Crops) -> tuple[Vectors, float]:
     """The bundle's vectors of the people held out, and how far they are from torch's at most."""
-    spec = bundle.manifest.input
-    crops = np.concatenate([golden_crops(spec.crop_height, spec.crop_width), held_out.images])
+    crops = _crops(bundle, held_out)
     vectors = Embedder.of(bundle).embed(crops)
-    difference = float(np.abs(vectors - embed(run.network, crops)).max())
+    difference = _difference(vectors, embed(run.network, crops))
     if not difference <= PARITY:
         raise BundleInvalid(
             f"the bundle's vectors differ from the network's by {difference:.2g}, more than "
             f"{PARITY:g}; do not use it"
         )
     return vectors[len(crops) - len(held_out.images) :], difference
+
+
+def _crops(bundle: Bundle, held_out: Crops) -> Images:
+    """What is compared: crops that show nobody, and those of the people held out."""
+    spec = bundle.manifest.input
+    return np.concatenate([golden_crops(spec.crop_height, spec.crop_width), held_out.images])
+
+
+def _difference(vectors: Vectors, others: Vectors) -> float:
+    """Of two components, at most."""
+    return float(np.abs(vectors - others).max())
 
 
 def _calibrate(
@@ -188,7 +209,8 @@ def _calibrate(
     if len(held_out.people) < 2:
         return ()
     manifest = bundle.manifest
-    calibration = measure(vectors, held_out.labels, manifest.fingerprint)
+    data = digest(held_out.labels.tolist(), (image.tobytes() for image in held_out.images))
+    calibration = measure(vectors, held_out.labels, manifest.fingerprint, dataset_digest=data)
     costs: tuple[Cost, ...] = ()
     if in_float32 is not None:
         before, after = (cross_compare(v, held_out.labels) for v in (in_float32, vectors))
@@ -215,5 +237,6 @@ def _card(run: Run, label: Label) -> Card:
         data=(
             f"Learned from {len(run.train_people)} people (data SHA-256 {run.data_digest[:12]}…), "
             f"with mien {run.version}, network {run.recipe.network.kind}.",
+            *([f"It started from the weights of {run.source}."] if run.source else []),
         ),
     )

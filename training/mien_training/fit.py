@@ -25,6 +25,7 @@ from mien_training.networks.embedding import EmbeddingNetwork
 from mien_training.process_group import ProcessGroup, joined
 from mien_training.progress import Progress
 from mien_training.room import room_for
+from mien_training.source import Source
 
 RECIPE = "recipe.json"
 RESUMED = {RECIPE, checkpoint.FILE, checkpoint.PARTIAL, logs.FILE, logs.EVENTS}
@@ -33,16 +34,23 @@ VALIDATION_FMR = 1e-2
 """Where the FNMR of validation is read: a hundred impostor comparisons are enough for it."""
 
 
-def fit(
-    folder: Path, recipe: Recipe, out: Path, *, resume: bool = False, strict: bool = False
+def fit(  # noqa: PLR0913 - what is learned, and how it is begun
+    folder: Path,
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    strict: bool = False,
+    source: Source | None = None,
 ) -> Path:
     """Learn from the people of `folder` and write the run folder `out`; returns `out`.
 
     The run holds recipe.json (the effective recipe), checkpoint.pt, log.csv and tensorboard/. On
     one machine, CPU and number of threads the same seed gives the same weights, whether or not the
     run was killed in between and gone on with by `resume`, which starts it where there is none.
-    `strict` refuses whatever the audit finds. Where torchrun started several processes they share
-    every batch, and the first of them writes and prints.
+    `strict` refuses whatever the audit finds. With a `source`, whose network and crop the recipe
+    has (`load_recipe`), the weights are its own at first. Where torchrun started several processes
+    they share every batch, and the first of them writes and prints.
 
     Raises OutputExists, DatasetInvalid, RecipeInvalid and RunInvalid (`resume` of another recipe
     or data set), before anything is written; LearningStopped and StorageFull later.
@@ -53,7 +61,7 @@ def fit(
         known = RESUMED if resume else set()
         group.by_first(lambda: _refuse_existing(out, known))
         start = group.agreed(
-            lambda: _start(folder, recipe, out, strict=strict, tells=group.is_first)
+            lambda: _start(folder, recipe, out, source, strict=strict, tells=group.is_first)
         )
         group.refuse_unlike(start.told(recipe))
         saved, train, validation = start.saved, start.train, start.validation
@@ -64,6 +72,8 @@ def fit(
 
         ending.enter_context(device.reproducible(recipe.threads, where))
         learner = Learner.fresh(recipe, where, group, len(train.people), len(batches))
+        if source:
+            learner.start_from(source.weights)
         if saved:
             learner.load_state_dict(vars(saved))
         epoch = saved.epoch if saved else 0
@@ -107,6 +117,8 @@ class Start:
     """Of the pictures."""
     train: Crops
     validation: Crops
+    source: str
+    """What the weights are from; "": nothing."""
 
     def told(self, recipe: Recipe) -> dict[str, object]:
         """What has to be the same in every process, by name."""
@@ -114,6 +126,7 @@ class Start:
             "recipe": recipe.model_dump_json(),
             "set of pictures": self.digest[:12],
             "epoch": self.saved.epoch if self.saved else 0,
+            "source": self.source,
         }
 
     def reached(
@@ -129,17 +142,24 @@ class Start:
             validation_people=list(self.validation.people),
             epoch=epoch,
             log=log,
+            source=self.source,
             **learner.state_dict(),
         )
 
 
-def _start(folder: Path, recipe: Recipe, out: Path, *, strict: bool, tells: bool) -> Start:
+def _start(  # noqa: PLR0913 - all that is looked at before anything is written
+    folder: Path, recipe: Recipe, out: Path, source: Source | None, *, strict: bool, tells: bool
+) -> Start:
     """Read the pictures, and the checkpoint if there is one; refuse what cannot be begun."""
+    name = source.name if source else ""
     saved = checkpoint.find(out)
     digest, train, validation = _read(folder, recipe, strict=strict, tells=tells)
+    if source:
+        everybody = tuple(sorted((*train.people, *validation.people)))
+        source.refuse_known(everybody, validation.people, digest)
     if saved:
-        saved.refuse_other(recipe, folder, digest)
-    return Start(saved, digest, train, validation)
+        saved.refuse_other(recipe, folder, digest, name)
+    return Start(saved, digest, train, validation, name)
 
 
 def _begin(out: Path, recipe: Recipe) -> None:

@@ -72,6 +72,11 @@ class Learner:
             steps_per_epoch=-(-batches // recipe.accumulate),
         )
 
+    def start_from(self, weights: State) -> None:
+        """Take the network's weights instead of the fresh ones; what tells people apart is new."""
+        self.network.load_state_dict(weights)
+        self.average.network.load_state_dict(weights)
+
     def groups(self, batches: Iterable[Batch]) -> Iterator[list[Batch]]:
         """The batches of an epoch, as many at a time as make a step; the last may be fewer."""
         left = iter(batches)

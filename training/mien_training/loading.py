@@ -3,7 +3,7 @@
 import difflib
 import json
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
@@ -18,22 +18,61 @@ Tables: TypeAlias = dict[str, Any]
 Location: TypeAlias = tuple[int | str, ...]
 
 
-def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
+FOLLOWED = ("dimension", "crop", "network")
+"""Keys that are those of the source that a run starts from."""
+FREE = frozenset({"dropout", "drop_connect", "initialisation"})
+"""Of a network, what changes no weight that is there."""
+
+
+def load_recipe(
+    name_or_path: str, overrides: Sequence[str] = (), source: Recipe | None = None
+) -> Recipe:
     """Read a shipped recipe by its name, or any by the path of its .toml file.
 
     `overrides` are "dotted.key=value", the value as TOML writes it: 'network.kind="residual"'.
 
+    A `source` is the recipe of the weights that are started from: network, crop and dimension are
+    its own.
+
     Raises RecipeInvalid: no such recipe, no TOML, or a key that is unknown, missing, of another
-    type or out of range; the sentence names the key, its value and the nearest known one.
+    type, out of range or not the source's; the sentence names the key, its value and the nearest
+    known one.
     """
     tables = _parse(_read(name_or_path), name_or_path)
     for override in overrides:
         _override(tables, override)
+    if source:
+        _follow(tables, json.loads(source.model_dump_json()), name_or_path)
     try:
         # JSON, because strict pydantic takes a list for a tuple there and nowhere else.
         return Recipe.model_validate_json(json.dumps(tables, default=str))
     except ValidationError as error:
         raise RecipeInvalid(f"recipe {name_or_path}: {_sentence(error.errors()[0])}") from None
+
+
+def _follow(tables: Tables, theirs: Tables, recipe: str) -> None:
+    """Give a recipe the keys of the source, unless it says otherwise."""
+    for key in FOLLOWED:
+        said = tables.get(key, theirs[key] if key == "dimension" else {})
+        given = said if isinstance(said, dict) else {}
+        for path, own, other in _contradicted(key, said, theirs[key]):
+            raise RecipeInvalid(
+                f"recipe {recipe}: {path} is {_show(own)}, and {_show(other)} in what it starts "
+                "from; leave it out, it follows from --from"
+            )
+        free = {name: value for name, value in given.items() if name in FREE}
+        tables[key] = theirs[key] | free if isinstance(theirs[key], dict) else theirs[key]
+
+
+def _contradicted(key: str, own: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Each key that a recipe has and the source has otherwise or not at all."""
+    if not isinstance(own, dict):
+        if own != theirs:
+            yield key, own, theirs
+        return
+    for name in own.keys() - FREE:
+        if own[name] != theirs.get(name):
+            yield f"{key}.{name}", own[name], theirs.get(name)
 
 
 def shipped() -> list[str]:

@@ -26,6 +26,8 @@ class Run:
     data_digest: str
     version: str
     epoch: int
+    source: str
+    """What it started from; "": fresh weights."""
 
 
 def load_run(folder: Path) -> Run:
@@ -52,4 +54,5 @@ def load_run(folder: Path) -> Run:
         data_digest=saved.data_digest,
         version=saved.version,
         epoch=saved.epoch,
+        source=saved.source,
     )

@@ -9,14 +9,13 @@ import click
 
 from mien.cli.bundle_compare import compare
 from mien.cli.bundle_import import import_network
+from mien.cli.bundle_list import list_bundles
 from mien.cli.group import Group
-from mien.cli.options import json_option
+from mien.cli.options import bundle_argument, json_option
 from mien.errors import BundleInvalid
 
 WIDE = 72
 """Characters of a line of provenance, which may hold a whole recipe."""
-
-bundle_argument = click.argument("bundle", type=click.Path(path_type=Path))
 
 
 @click.group(cls=Group)
@@ -28,7 +27,7 @@ def bundle() -> None:
 @bundle_argument
 @json_option
 def inspect(bundle: Path, json: bool) -> None:
-    """Tell what is in BUNDLE, every file of it checked against its digest."""
+    """Tell what is in BUNDLE (mien-s if left out), each file of it checked against its digest."""
     from mien.model.bundle import load
     from mien.model.summary import summary
 
@@ -48,7 +47,10 @@ def inspect(bundle: Path, json: bool) -> None:
 @json_option
 @click.pass_context
 def check(ctx: click.Context, bundle: Path, threads: int, json: bool) -> None:
-    """Prove every claim of BUNDLE on this machine. Exit status 0: all hold, 2: one does not."""
+    """Prove every claim of BUNDLE, mien-s if left out, on this machine.
+
+    Exit status 0: all hold, 2: one does not.
+    """
     from mien.model.proof import prove
 
     proofs: dict[str, str] = {}
@@ -68,6 +70,7 @@ def check(ctx: click.Context, bundle: Path, threads: int, json: bool) -> None:
 
 bundle.add_command(import_network)
 bundle.add_command(compare)
+bundle.add_command(list_bundles)
 
 
 def _table(told: Mapping[str, Any]) -> Iterator[str]:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from mien.cli.evaluate import bundle_type, dataset_argument, evaluation_options, measure
+from mien.cli.evaluate import evaluation_options, measure
+from mien.cli.options import bundle_type
 
 
 @click.command()
 @click.argument("a", type=bundle_type)
 @click.argument("b", type=bundle_type)
-@dataset_argument
+@click.argument("dataset", type=click.Path(path_type=Path))
 @evaluation_options
 def compare(
     a: Path,
@@ -26,7 +27,7 @@ def compare(
 ) -> None:
     """Measure bundles A and B on the same pictures of DATASET, and test the difference.
 
-    It is `mien evaluate A DATASET --against B`.
+    Either may be the name of a built-in bundle. It is `mien evaluate A DATASET --against B`.
     """
     from mien.evaluation.evaluate import Request
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien.cli.group import needing
-from mien.cli.options import detector_option, gallery_option, server_option
+from mien.cli.options import bundle_type, detector_option, gallery_option, server_option
+from mien.model import built_in
 
 if TYPE_CHECKING:
     from mien.enrolling.options import Options
@@ -31,8 +32,8 @@ _POLICY = click.Choice(["report", "refuse"])
 )
 @click.option(
     "--bundle",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="With --data: the bundle that embeds; a server has its own.",
+    type=bundle_type,
+    help="With --data: the bundle that embeds, mien-s if left out; a server has its own.",
 )
 @detector_option
 @click.option("--create", is_flag=True, help="Create the gallery if it is missing.")
@@ -92,8 +93,8 @@ def _check(given: dict[str, Any]) -> None:
     named = click.get_current_context().get_parameter_source("address")
     if given["data"] and named is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--data and --server exclude each other")
-    if bool(given["data"]) != bool(given["bundle"]):
-        raise click.UsageError("--data needs a --bundle, and --bundle is for --data")
+    if given["bundle"] and not given["data"]:
+        raise click.UsageError("--bundle is for --data; a server has its own")
     if given["detector_model"] and not given["data"]:
         raise click.UsageError("--detector-model is for --data; a server has its own")
     if given["plan"] and given["validate_only"]:
@@ -140,7 +141,8 @@ def _opened(
     from mien.enrolling.directory import Directory
     from mien.model.bundle import load
 
-    bundle, data, detector = load(given["bundle"]), given["data"], given["detector_model"]
+    bundle = load(given["bundle"] or built_in.find())
+    data, detector = given["data"], given["detector_model"]
     with Directory(data, gallery, bundle, options, detector, create=given["create"]) as directory:
         yield directory
 

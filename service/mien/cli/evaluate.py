@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mien.cli.group import needing
-from mien.cli.options import detector_option, json_option, threshold_option
+from mien.cli.options import bundle_type, detector_option, json_option, threshold_option
+from mien.model import built_in
 
 if TYPE_CHECKING:
     from mien.evaluation.contract import Report
     from mien.evaluation.evaluate import Request
-
-bundle_type = click.Path(path_type=Path)
-dataset_argument = click.argument("dataset", type=click.Path(path_type=Path))
 
 OPTIONS = (
     click.option(
@@ -58,8 +56,10 @@ def evaluation_options(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("bundle", type=bundle_type)
-@dataset_argument
+@click.argument("bundle", type=click.Path(path_type=Path), metavar="[BUNDLE]")
+@click.argument(
+    "dataset", type=click.Path(path_type=Path), required=False, default=None, metavar="DATASET"
+)
 @click.option(
     "--against", type=bundle_type, metavar="BUNDLE2", help="Another bundle on the same pictures."
 )
@@ -72,7 +72,7 @@ def evaluation_options(command: Command) -> Command:
 @evaluation_options
 def evaluate(
     bundle: Path,
-    dataset: Path,
+    dataset: Path | None,
     against: Path | None,
     save_vectors: Path | None,
     pairs: Path | None,
@@ -85,11 +85,14 @@ def evaluate(
 ) -> None:
     """Measure BUNDLE on DATASET: error rates with their uncertainty, nothing served.
 
-    DATASET is a folder DATASET/<person>/<picture> of people whom the bundle never learned from, or
-    a file that --save-vectors wrote.
+    BUNDLE is the built-in mien-s if left out. DATASET is a folder DATASET/<person>/<picture> of
+    people whom the bundle never learned from, or a file that --save-vectors wrote.
     """
     from mien.evaluation.evaluate import Request
 
+    if dataset is None:  # click gives the first argument the only value that there is
+        bundle, dataset = Path(built_in.DEFAULT), bundle
+    bundle = built_in.find(bundle)
     request = Request(dataset, pairs, groups, threshold, save_vectors, seed, detector_model)
     measure(bundle, against, request, out, json=json)
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien.cli.keeping import Place, placed
-from mien.cli.options import gallery_argument, threshold_option
+from mien.cli.options import bundle_type, gallery_argument, threshold_option
 from mien.cli.plain import line, plain
 from mien.cli.policy import describe
+from mien.model import built_in
 
 if TYPE_CHECKING:
     from mien.v1.match_pb2 import FindDuplicatesResponse
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 @threshold_option
 @click.option(
     "--bundle",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="With --data and --fmr: the bundle whose calibration decides.",
+    type=bundle_type,
+    help="With --data and --fmr: the bundle whose calibration decides, mien-s if left out.",
 )
 @click.option(
     "--limit",
@@ -56,6 +57,8 @@ def duplicates(
     request = FindDuplicatesRequest(
         gallery_id=gallery, target_fmr=fmr or 0, max_findings=limit, raw_threshold=threshold
     )
+    if place.data is not None and threshold is None:
+        bundle = bundle or built_in.find()
     with place.keeper(bundle) as keeper:
         responses = list(keeper.duplicates(request))
     click.echo(line(_fields(responses)) if json else "\n".join(_told(responses)))
@@ -66,8 +69,6 @@ def _check(fmr: float | None, threshold: float | None, bundle: Path | None, plac
         raise click.UsageError("say by what is decided: either --fmr or --threshold")
     if bundle is not None and place.data is None:
         raise click.UsageError("--bundle is for --data; a server has its own")
-    if place.data is not None and bundle is None and threshold is None:
-        raise click.UsageError("with --data, --fmr needs the calibration of a --bundle")
 
 
 def _fields(responses: "Iterable[FindDuplicatesResponse]") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Options and types that several commands share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -7,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from mien.gallery.ids import check_id
+from mien.model import built_in
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -24,6 +26,20 @@ gallery_option = click.option(
     "--gallery", required=True, callback=checked_id, help="The gallery; it must exist."
 )
 gallery_argument = click.argument("gallery", callback=checked_id)
+
+
+class BundleType(click.Path):
+    """A folder, or the name of a bundle that came with mien."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return built_in.find(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+
+bundle_type = BundleType()
+bundle_argument = click.argument("bundle", type=bundle_type, default=built_in.DEFAULT)
 
 picture_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 

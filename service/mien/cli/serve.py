@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from mien.model.bundle import Bundle
     from mien.server.settings import Settings
 
 
@@ -61,19 +62,17 @@ def _flag(key: str) -> click.Option:
     "--show-settings", is_flag=True, help="Print every setting and where it comes from, and end."
 )
 def serve(config: Path | None, show_settings: bool, **flags: Any) -> None:
-    """Serve BUNDLE over gRPC until SIGTERM or Ctrl-C.
+    """Serve BUNDLE over gRPC until SIGTERM or Ctrl-C; the built-in mien-s if none is named.
 
     Every setting can also be a key of a TOML file (max_streams) and a variable of the environment
     (MIEN_MAX_STREAMS). Flags come before the environment, and that before the file.
     """
-    from mien.server.sources import UNSET, load
+    from mien.server.sources import load
 
     loaded = load(config, os.environ, flags)
     if show_settings:
         click.echo("\n".join(loaded.lines()))
         return
-    if loaded.origins["bundle"] == UNSET:
-        raise click.UsageError("name the BUNDLE to serve, as an argument or in MIEN_BUNDLE")
     run(loaded.settings)
 
 
@@ -93,6 +92,7 @@ def run(settings: "Settings") -> None:
         signal.signal(number, lambda given, _frame: told.append(given))
     with Server(settings) as server:
         manifest = server.pipeline.bundle.manifest
+        _tell_licence(server.pipeline.bundle)
         click.echo(
             f"serving {manifest.name} ({manifest.fingerprint[:12]}) on "
             f"{settings.host}:{server.port}, galleries in {settings.data}"
@@ -101,3 +101,15 @@ def run(settings: "Settings") -> None:
         # runs handlers; nor may a handler take a lock that it interrupted somebody with.
         while not told:
             time.sleep(LOOK_SECONDS)
+
+
+def _tell_licence(bundle: "Bundle") -> None:
+    """Of a bundle that nobody chose, who serves it may not know what it may be used for."""
+    from mien.model.built_in import is_built_in
+
+    if is_built_in(bundle.folder):
+        click.echo(
+            f"{bundle.manifest.name} came with mien; the licence of its weights: "
+            f"{bundle.manifest.license} ({bundle.folder / 'MODEL_CARD.md'})",
+            err=True,
+        )

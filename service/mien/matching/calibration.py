@@ -36,6 +36,8 @@ class Calibration(BaseModel):
     model_fingerprint: str
     support: SupportRule
     fusion: Rule
+    dataset_digest: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+    """`mien.dataset.digest` of the pictures; empty if they are not known, as in older files."""
     curves: list[Curve] = Field(min_length=1)
 
     @model_validator(mode="before")
@@ -87,9 +89,16 @@ class Calibration(BaseModel):
 
 
 def calibrate(
-    vectors: Vectors, people: People, model_fingerprint: str, seed: int = 0
+    vectors: Vectors,
+    people: People,
+    model_fingerprint: str,
+    seed: int = 0,
+    *,
+    dataset_digest: str = "",
 ) -> Calibration:
     """Measure FMR and FNMR by threshold over comparisons of N vectors; `people` [N] says whose.
+
+    The digest is of the pictures that the vectors are of (`mien.dataset.digest`).
 
     For subjects of 1 sample, and of 2, 4 … as long as half of the people have one more than that;
     their samples are fused by the rule that does better on these people. 95 % intervals come from
@@ -113,6 +122,7 @@ def calibrate(
         model_fingerprint=model_fingerprint,
         support=SUPPORT_RULE,
         fusion=fusion,
+        dataset_digest=dataset_digest,
         curves=curves,
     )
 

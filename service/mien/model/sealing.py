@@ -101,6 +101,14 @@ def calibrate(
     return load(bundle.folder)
 
 
+def describe(bundle: Bundle, card: str) -> Bundle:
+    """Give a bundle another model card; its fingerprint stays."""
+    files = bundle.manifest.files | {CARD: digest(card.encode())}
+    _write(bundle.folder / CARD, card.encode())
+    _write(bundle.folder / MANIFEST, bundle.manifest.changed(files=files).to_bytes())
+    return load(bundle.folder)
+
+
 def _write(path: Path, content: bytes) -> None:
     with replaced(path) as file:
         file.write(content)

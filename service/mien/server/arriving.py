@@ -2,7 +2,8 @@
 
 gRPC alone would answer bytes that are no message with INTERNAL, and keep a thread for as long as a
 caller takes to send his request. Here every call reads its requests itself, and a watch cuts off
-whoever neither sends what he began nor takes what he is sent.
+whoever neither sends what he began nor takes what he is sent. Meanwhile nobody keeps more than a
+part of the threads waiting: his further calls are refused.
 """
 
 import logging
@@ -14,9 +15,12 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 
-from mien.errors import CallerGone, InvalidRequest
+from mien.errors import CallerGone, InvalidRequest, QueueFull
+from mien.server.call import current_call
 from mien.server.interceptors import Behaviour, kind_of
 
+GRACE_SECONDS = 1.0
+"""How long a call has to bring its request whatever else its caller does."""
 LOOK_SECONDS = 1.0
 """How often it is looked who keeps us waiting; at most so much later somebody is cut off."""
 
@@ -98,6 +102,48 @@ class Watch:
                 self.end(waits)
 
 
+class Unread:
+    """Of each caller the calls whose first request is not there yet, the oldest first.
+
+    When there are as many as one may have, the oldest is cut off for a new one, unless it came just
+    now. Safe to use from several threads.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._calls: dict[str, dict[int, tuple[float, Waits]]] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, who: str, waits: Waits) -> None:
+        """One more, until `end`. Raises QueueFull."""
+        now = time.monotonic()
+        with self._lock:
+            calls = self._calls.setdefault(who, {})
+            oldest = self._oldest(calls, now) if len(calls) >= self._most else None
+            calls[id(waits)] = now, waits
+        if oldest:
+            _log.info("a caller was cut off: too many of his calls have not brought a request")
+            oldest.cancel()
+
+    def end(self, who: str, waits: Waits) -> None:
+        with self._lock:
+            calls = self._calls.get(who, {})
+            calls.pop(id(waits), None)
+            if not calls:
+                self._calls.pop(who, None)
+
+    def _oldest(self, calls: "dict[int, tuple[float, Waits]]", now: float) -> Waits:
+        key, (since, waits) = next(iter(calls.items()))
+        if now - since < GRACE_SECONDS:
+            raise QueueFull(
+                f"{self._most} calls are open that have not brought their request; send these "
+                "first, or end them, and ask again later",
+                GRACE_SECONDS,
+            )
+        del calls[key]
+        return waits
+
+
 class ArrivalInterceptor(grpc.ServerInterceptor):
     """Stands after what turns errors into statuses, before all that looks into requests.
 
@@ -105,8 +151,10 @@ class ArrivalInterceptor(grpc.ServerInterceptor):
     is there; on the wire there is no difference.
     """
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, most: int) -> None:
+        """`most` calls of one caller may wait for their first request."""
         self._watch = watch
+        self._unread = Unread(most)
 
     def intercept_service(
         self,
@@ -116,7 +164,7 @@ class ArrivalInterceptor(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None:
             return None
-        behaviour = getattr(handler, kind_of(handler)[0])
+        behaviour: Behaviour = getattr(handler, kind_of(handler)[0])
         read = self._many(handler) if handler.request_streaming else self._one(handler)
         serialize = handler.response_serializer
         if handler.response_streaming:
@@ -126,11 +174,28 @@ class ArrivalInterceptor(grpc.ServerInterceptor):
 
     def _one(self, handler: "grpc.RpcMethodHandler[Any, Any]") -> "_Read":
         parse = _parser(handler)
-        return lambda requests, waits, context: _only(requests, waits, context, parse)
+        return lambda requests, waits, context: _only(
+            self._first(requests, waits), waits, context, parse
+        )
 
     def _many(self, handler: "grpc.RpcMethodHandler[Any, Any]") -> "_Read":
         parse = _parser(handler)
-        return lambda requests, waits, _context: _each(requests, waits, parse)
+        return lambda requests, waits, _context: _each(self._first(requests, waits), waits, parse)
+
+    def _first(self, requests: Iterator[bytes], waits: Waits) -> Iterator[bytes]:
+        """The same; for as long as the first is not there its caller has one more such call."""
+        call = current_call()
+        return self._noted(requests, waits, call.who or call.peer)
+
+    def _noted(self, requests: Iterator[bytes], waits: Waits, who: str) -> Iterator[bytes]:
+        self._unread.begin(who, waits)
+        try:
+            content = next(requests, None)
+        finally:
+            self._unread.end(who, waits)
+        if content is not None:
+            yield content
+            yield from requests
 
     def _single(self, behaviour: Behaviour, read: "_Read") -> Behaviour:
         def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:

@@ -3,9 +3,11 @@
 import random
 import re
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote
 
 import grpc
@@ -41,6 +43,8 @@ class Call:
     """The galleries that the caller may know of; None means all."""
     galleries: set[str] = field(default_factory=set)
     """Those that the requests named."""
+    inspect: Callable[[Any, bool], Any] | None = None
+    """Looks at the request, or at each of a stream if told so; once the caller was let in."""
 
 
 def arrive() -> None:

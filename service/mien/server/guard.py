@@ -1,7 +1,7 @@
 """Who calls, what he may do, how often; and the audit of what came of it.
 
-Stands after what turns errors into statuses. Requests of a stream are looked at one by one, as
-they are read: each may name another gallery.
+Who calls is known before a request is read: whoever is not let in keeps no thread waiting for it.
+Requests of a stream are looked at one by one, as they are read: each may name another gallery.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,6 +19,7 @@ from mien.server.keyring import Keyring
 from mien.server.keys import Key
 from mien.server.outcomes import Outcome, asked, outcome_of
 from mien.server.rates import Rates
+from mien.server.wrong_keys import WrongKeys
 from mien.v1 import match_pb2, reason_pb2
 
 _NO_GALLERY = "there is no such gallery"
@@ -26,10 +27,15 @@ _NO_GALLERY = "there is no such gallery"
 
 
 class Guard(grpc.ServerInterceptor):
-    """Without a keyring everybody may do everything, and is known by certificate or address."""
+    """Lets callers in. Stands after what turns errors into statuses, before requests are read.
 
-    def __init__(self, keyring: Keyring | None, rates: Rates, audit: Audit | None) -> None:
-        self._keyring, self._rates, self._audit = keyring, rates, audit
+    Without a keyring everybody may do everything, and is known by certificate or address.
+    """
+
+    def __init__(
+        self, keyring: Keyring | None, wrong: WrongKeys, rates: Rates, audit: Audit | None
+    ) -> None:
+        self._keyring, self._wrong, self._rates, self._audit = keyring, wrong, rates, audit
 
     def intercept_service(
         self,
@@ -40,30 +46,29 @@ class Guard(grpc.ServerInterceptor):
         access = access_of(handler_call_details.method)
         if handler is None or not access.roles:
             return handler
-        streaming = handler.request_streaming
         return wrapped(
-            handler,
-            partial(self._single, access=access, streaming=streaming),
-            partial(self._stream, access=access, streaming=streaming),
+            handler, partial(self._single, access=access), partial(self._stream, access=access)
         )
 
-    def _single(self, behaviour: Behaviour, access: Access, streaming: bool) -> Behaviour:
+    def _single(self, behaviour: Behaviour, access: Access) -> Behaviour:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             call = current_call()
             with self._record(call, access) as record:
                 entry = self._admit(call, context, once=True)
-                response = behaviour(entry.checked(request, streaming, record), context)
+                call.inspect = partial(entry.checked, record=record)
+                response = behaviour(request, context)
                 record.say(response)
                 return response
 
         return answer
 
-    def _stream(self, behaviour: Behaviour, access: Access, streaming: bool) -> Behaviour:
+    def _stream(self, behaviour: Behaviour, access: Access) -> Behaviour:
         def answers(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             call = current_call()
             with self._record(call, access) as record:
                 entry = self._admit(call, context, once=False)
-                for response in behaviour(entry.checked(request, streaming, record), context):
+                call.inspect = partial(entry.checked, record=record)
+                for response in behaviour(request, context):
                     record.say(response, isinstance(response, _DECISIONS))
                     yield entry.discreet(response)
                 if entry.refusal:
@@ -73,16 +78,47 @@ class Guard(grpc.ServerInterceptor):
 
     def _admit(self, call: Call, context: grpc.ServicerContext, once: bool) -> "_Entry":
         """Raises Unauthenticated, PermissionDenied and RateLimited."""
-        key = self._keyring.key_of(metadata(context, "authorization")) if self._keyring else None
-        call.who = f"key:{key.id}" if key else _name_of(call, context)
-        if key:
-            call.scope = key.galleries
+        call.who = _name_of(call, context)
+        if key := self._key_of(call, context):
+            call.who, call.scope = f"key:{key.id}", key.galleries
             check_role(key, call.method)
         self._rates.take(call.who)
         return _Entry(call, key, self._rates, context.is_active, once)
 
+    def _key_of(self, call: Call, context: grpc.ServicerContext) -> Key | None:
+        if not self._keyring:
+            return None
+        try:
+            return self._keyring.key_of(metadata(context, "authorization"))
+        except errors.Unauthenticated:
+            self._wrong.take(call.peer)
+            raise
+
     def _record(self, call: Call, access: Access) -> "_Record":
         return _Record(call, self._audit if access.audited else None)
+
+
+class Inspector(grpc.ServerInterceptor):
+    """Looks at the requests of who was let in. Stands where they have been read."""
+
+    def intercept_service(
+        self,
+        continuation: "Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None]",
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        handler = continuation(handler_call_details)
+        if handler is None:
+            return None
+        inspect = partial(_inspected, streaming=handler.request_streaming)
+        return wrapped(handler, inspect, inspect)
+
+
+def _inspected(behaviour: Behaviour, streaming: bool) -> Behaviour:
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        inspect = current_call().inspect
+        return behaviour(inspect(request, streaming) if inspect else request, context)
+
+    return answer
 
 
 _DECISIONS = (match_pb2.IdentifyStreamResponse,)
@@ -130,6 +166,9 @@ class _Record:
             word = "refused" if isinstance(error, errors.MienError) else "failed"
             word = "hung up" if isinstance(error, GeneratorExit | grpc.RpcError) else word
             facts["reasons"] = [getattr(error, "reason", type(error).__name__)]
+        if isinstance(error, errors.RateLimited):
+            self._audit.count(self._call, word, facts)
+            return
         self._audit.write(self._call, word, self._facts | facts)
 
 

@@ -175,6 +175,7 @@ def write_calibration(calibration: Calibration, samples: int) -> model_pb2.Calib
         impostor_comparisons=curve.impostor_comparisons,
         identities=curve.identities,
         points=map(_write_point, supported or curve.points[-1:]),
+        dataset_digest=calibration.dataset_digest,
         smallest_supported_fmr=curve.smallest_supported_fmr,
         samples_per_subject=curve.samples,
         fusion=calibration.fusion,

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
+from mien.errors import RateLimited
 from mien.server.call import REQUEST_ID, Call, arrived, begin
 from mien.server.interceptors import Behaviour, wrapped
 from mien.server.logs import FACTS
@@ -23,7 +24,11 @@ _Seen: TypeAlias = tuple[Call, float, _Trailers]
 
 
 class Observer(grpc.ServerInterceptor):
-    """Stands before all others, so that it sees every call, and how it ended."""
+    """Stands before all others, so that it sees every call, and how it ended.
+
+    Those that are refused for being too many are logged at the level debug, or they would fill the
+    disk all the same.
+    """
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -79,7 +84,8 @@ class Observer(grpc.ServerInterceptor):
 
     def _note(self, call: Call, code: str, reason: str | None, seconds: float) -> None:
         self._metrics.ended(call.method, code, seconds, reason)
-        if _log.isEnabledFor(logging.INFO):
+        level = logging.DEBUG if reason == RateLimited.reason else logging.INFO
+        if _log.isEnabledFor(level):
             facts = {
                 "request_id": call.request_id,
                 "who": call.who,
@@ -88,7 +94,7 @@ class Observer(grpc.ServerInterceptor):
                 "code": code,
                 "seconds": round(seconds, 6),
             }
-            _log.info("call", extra={FACTS: facts | ({"reason": reason} if reason else {})})
+            _log.log(level, "call", extra={FACTS: facts | ({"reason": reason} if reason else {})})
 
 
 def _code(context: grpc.ServicerContext) -> str:

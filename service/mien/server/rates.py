@@ -33,7 +33,7 @@ class Rates:
 
     def take(self, who: str) -> None:
         """Raises RateLimited, with the seconds after which there is a token."""
-        if seconds := self._missing(who):
+        if seconds := self.missing(who):
             raise RateLimited(
                 f"more than {self._per_second:g} calls a second; ask again in {seconds:.2f} s",
                 seconds,
@@ -41,10 +41,10 @@ class Rates:
 
     def wait(self, who: str, is_active: Callable[[], bool]) -> None:
         """Take a token as soon as there is one: a stream is slowed down, not ended."""
-        while (seconds := self._missing(who)) and is_active():
+        while (seconds := self.missing(who)) and is_active():
             time.sleep(min(seconds, 0.5))
 
-    def _missing(self, who: str) -> float:
+    def missing(self, who: str) -> float:
         """Take a token, and return 0; or the seconds until there is one."""
         if not self._per_second:
             return 0

@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection
 from mien.errors import AddressInUse
 from mien.gallery.galleries import Galleries
 from mien.matching.decision import TargetFMR, TargetFPIR
-from mien.model import bundle
+from mien.model import built_in, bundle
 from mien.model.bundle import Bundle
 from mien.model.embedder import Embedder
 from mien.model.pipeline import Pipeline
@@ -23,7 +23,7 @@ from mien.server.calls import CallInterceptor
 from mien.server.doorway import Doorway
 from mien.server.enroller import Enroller
 from mien.server.explanations import Explanations
-from mien.server.guard import Guard
+from mien.server.guard import Guard, Inspector
 from mien.server.handlers import Handlers
 from mien.server.interceptors import ErrorInterceptor
 from mien.server.keyring import Keyring
@@ -42,6 +42,7 @@ from mien.server.streams import Streams
 from mien.server.threads import arrange
 from mien.server.tls import credentials
 from mien.server.upkeep import Upkeep
+from mien.server.wrong_keys import WrongKeys
 from mien.v1 import (
     embedding_pb2_grpc,
     gallery_pb2_grpc,
@@ -100,7 +101,7 @@ class Server:
         return self._metrics_port.port if self._metrics_port else None
 
     def _start(self, settings: Settings, undo: ExitStack) -> None:
-        loaded = bundle.load(settings.bundle)
+        loaded = bundle.load(built_in.find(settings.bundle))
         self._metrics = Metrics()
         undo.callback(self._metrics.close)
         self._doorway, self._readiness = Doorway(), Readiness(SERVICES)
@@ -142,6 +143,7 @@ class Server:
         rates = Rates(settings.calls_per_second, settings.calls_burst)
         watch = Watch(settings.receive_seconds, settings.idle_seconds)
         undo.callback(watch.close)
+        self._arrival = ArrivalInterceptor(watch, settings.calls)
         most = CALLS_IN_ALL * settings.calls
         server = grpc.server(
             ThreadPoolExecutor(most, thread_name_prefix="mien"),
@@ -150,8 +152,9 @@ class Server:
                 Handlers(self._doorway),
                 Observer(self._metrics),
                 ErrorInterceptor(),
-                ArrivalInterceptor(watch),
-                Guard(keyring, rates, audit),
+                Guard(keyring, WrongKeys(settings.wrong_keys_per_minute), rates, audit),
+                self._arrival,
+                Inspector(),
                 CallInterceptor(settings.calls),
             ],
             options=_options(settings),
@@ -207,6 +210,9 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_concurrent_streams", settings.max_streams),
+        # For each call that a caller gives up it would take fewer of that connection, and in 1.85
+        # at last none at all, for ever; `Unread` and `most` hold back whoever does so on purpose.
+        ("grpc.http.overload_protection", 0),
         ("grpc.keepalive_time_ms", round(1000 * settings.keepalive_seconds)),
         ("grpc.keepalive_timeout_ms", round(1000 * PONG_SECONDS)),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from pydantic import ConfigDict
 
 from mien.errors import SettingsInvalid
+from mien.model import built_in
 from mien.vision.images import DEFAULT_LIMITS
 from mien.wire import MAX_MESSAGE_BYTES, is_loopback
 
@@ -22,7 +23,10 @@ AT_LEAST_ONE = (
     "receive_seconds",
     "idle_seconds",
 )
-AT_LEAST_ZERO = ("threads", "batch", "max_wait_ms", "drain_seconds", "calls_per_second")
+AT_LEAST_ZERO = (
+    *("threads", "batch", "max_wait_ms", "drain_seconds"),
+    *("calls_per_second", "wrong_keys_per_minute"),
+)
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -36,8 +40,8 @@ class Settings:
 
     __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
 
-    bundle: Path
-    """The bundle to serve."""
+    bundle: Path = Path(built_in.DEFAULT)
+    """The bundle to serve: a folder, or the name of one that came with mien."""
     data: Path = Path("mien-data")
     """Where the galleries are kept."""
     host: str = "127.0.0.1"
@@ -58,6 +62,8 @@ class Settings:
     """Calls and messages of streams that a key may send in the long run; 0 sets no limit."""
     calls_burst: int = 100
     """Calls that a key may send at once, after a pause."""
+    wrong_keys_per_minute: float = 10.0
+    """Calls that an address may make without an accepted key, all together 10 times; 0: any."""
     calls: int = 64
     """Answered at once; more are refused with QUEUE_FULL."""
     detector_model: Path | None = None
@@ -88,6 +94,8 @@ class Settings:
     """Tell callers what services there are (for grpcurl and the like)."""
     metrics_address: str = ""
     """HOST:PORT of the metrics for Prometheus; empty means none, port 0 a free one."""
+    insecure_metrics: bool = False
+    """Allow a metrics address that other machines can reach: plain text, for whoever asks."""
     audit: Path | None = None
     """The file that a line is added to for everything that is asked about people."""
     log_level: LogLevel = "warning"
@@ -106,6 +114,8 @@ class Settings:
         self._check_tls()
         if not self.insecure and not is_loopback(self.host):
             self._check_exposed()
+        if self.metrics_address and not self.insecure_metrics:
+            self._check_metrics()
 
     def _check_ranges(self) -> None:
         if not self.expire_seconds > 0:
@@ -146,6 +156,15 @@ class Settings:
             raise SettingsInvalid(
                 f"{self.host} can be reached from other machines, and anybody may call; give --keys"
                 " or --client-ca, listen on 127.0.0.1, or say --insecure"
+            )
+
+    def _check_metrics(self) -> None:
+        """They tell ids of galleries, and how many people are in each."""
+        host, _ = parse_address(self.metrics_address)
+        if not is_loopback(host):
+            raise SettingsInvalid(
+                f"metrics_address: {host} can be reached from other machines, and whoever asks is "
+                "told the metrics, unencrypted; listen on 127.0.0.1, or say --insecure-metrics"
             )
 
     @property

@@ -22,7 +22,7 @@ from mien.server.settings import Settings, parse_address
 
 PREFIX = "MIEN_"
 ADDRESS = "address"
-DEFAULT, UNSET = "default", "not set"
+DEFAULT = "default"
 
 CLIENT = frozenset(
     {"server", "api_key", "api_key_file", "tls", "tls_ca", "tls_cert", "tls_key"}
@@ -74,15 +74,15 @@ def load(
     """The settings of all sources. Flags that are None were not given.
 
     Raises SettingsInvalid for an unknown key, a value of the wrong type or out of range, and a file
-    that cannot be read. A bundle that nobody named is `Path()`, its origin UNSET.
+    that cannot be read.
     """
     said: dict[str, _Said] = {}
     if config is not None:
         said |= _read_file(config)
     said |= _read_environment(environment or {})
     said |= _read_flags(flags or {})
-    values: dict[str, Any] = {"bundle": Path()}
-    origins = {"bundle": UNSET}
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
     for key, each in said.items():
         for name, value in _typed(key, each).items():
             values[name], origins[name] = value, each.origin
@@ -101,7 +101,7 @@ def described(key: str) -> str:
 def default(key: str) -> Any:
     """The default of a key; None if there is none."""
     if key == ADDRESS:
-        return Settings(Path()).address
+        return Settings().address
     (field,) = (field for field in dataclasses.fields(Settings) if field.name == key)
     return None if field.default is dataclasses.MISSING else field.default
 

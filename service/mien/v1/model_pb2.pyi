@@ -214,7 +214,7 @@ class Calibration(_message.Message):
     identities: _builtins.int
     """People behind it."""
     dataset_digest: _builtins.str
-    """SHA-256 of the data; empty if the bundle does not say."""
+    """SHA-256 of the pictures that the rates were measured on, and of whose they are; empty if the bundle does not say."""
     smallest_supported_fmr: _builtins.float
     """The smallest FMR that the data supports."""
     samples_per_subject: _builtins.int

@@ -73,7 +73,9 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_STORAGE_FULL: _Reason.ValueType  # 43
     """No space is left on the disk of the galleries; nothing was changed."""
     REASON_REQUEST_ID_REUSED: _Reason.ValueType  # 44
-    """The request id was used before for another request, or for what is deleted since."""
+    """The request id was used before in this gallery for another request, or for what is deleted
+    since.
+    """
     REASON_QUEUE_FULL: _Reason.ValueType  # 45
     """The server has as much to do as it takes. Nothing was done; `google.rpc.RetryInfo` says when to
     ask again.
@@ -155,7 +157,9 @@ REASON_STORE_INVALID: Reason.ValueType  # 42
 REASON_STORAGE_FULL: Reason.ValueType  # 43
 """No space is left on the disk of the galleries; nothing was changed."""
 REASON_REQUEST_ID_REUSED: Reason.ValueType  # 44
-"""The request id was used before for another request, or for what is deleted since."""
+"""The request id was used before in this gallery for another request, or for what is deleted
+since.
+"""
 REASON_QUEUE_FULL: Reason.ValueType  # 45
 """The server has as much to do as it takes. Nothing was done; `google.rpc.RetryInfo` says when to
 ask again.

@@ -64,7 +64,7 @@ def test_the_last_rows_take_the_places_of_those_that_go() -> None:
 def test_rows_that_go_leave_no_value_in_memory() -> None:
     rows = five()
     rows.remove(np.array([1, 2]))
-    assert not rows._vectors[3:5].any()
+    assert not rows._memory.vectors[3:5].any()
     assert not rows._keys[3:5].any()
 
 

@@ -1,5 +1,6 @@
 """The version of the database file."""
 
+import hashlib
 import re
 import sqlite3
 from contextlib import closing
@@ -10,7 +11,7 @@ import pytest
 
 from mien.errors import StoreInvalid
 from mien.gallery.galleries import Galleries
-from mien.gallery.records import Check, Retention
+from mien.gallery.records import Check, Enrolled, Retention
 from mien.gallery.store import schema
 from mien.gallery.store.store import FILE_NAME
 from tests.gallery.looks import DIM, MODEL, assert_index_equals_store, enroll, looks, sha256
@@ -30,7 +31,7 @@ def test_a_newer_schema_is_refused_and_the_directory_let_go(data: Path) -> None:
     with closing(sqlite3.connect(data / FILE_NAME)) as connection:
         connection.execute("PRAGMA user_version = 99")
     for _ in range(2):
-        with pytest.raises(StoreInvalid, match=r"is of schema 99, .* none above 2; install"):
+        with pytest.raises(StoreInvalid, match=r"is of schema 99, .* none above 3; install"):
             Galleries(data)
     assert user_version(data) == 99
 
@@ -44,7 +45,7 @@ def test_an_older_file_is_migrated_with_what_is_in_it(
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
     with Galleries(data) as galleries:
         assert galleries.get("staff").dim == DIM
-    assert user_version(data) == 3
+    assert user_version(data) == 4
 
 
 def test_a_migration_that_fails_changes_nothing(
@@ -56,7 +57,7 @@ def test_a_migration_that_fails_changes_nothing(
         patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
         with pytest.raises(StoreInvalid, match="syntax error"):
             Galleries(data)
-    assert user_version(data) == 2
+    assert user_version(data) == 3
     with closing(sqlite3.connect(data / FILE_NAME)) as connection:
         columns = [row[1] for row in connection.execute("PRAGMA table_info(galleries)")]
     assert "note" not in columns
@@ -164,7 +165,7 @@ def test_a_file_of_version_1_is_migrated_with_everybody_in_it(data: Path) -> Non
         enroll(galleries, "new", looks(1, seed=3)[0])
         with galleries._store.reading() as connection:
             assert connection.execute("SELECT max(key) FROM samples").fetchone() == (PEOPLE + 1,)
-    assert user_version(data) == 2
+    assert user_version(data) == 3
 
 
 def test_what_version_1_left_of_the_deleted_is_cleared(data: Path) -> None:
@@ -173,6 +174,34 @@ def test_what_version_1_left_of_the_deleted_is_cleared(data: Path) -> None:
     content = b"".join(path.read_bytes() for path in data.iterdir())
     left = {int(each) for each in re.findall(rb"-length-(\d+)x", content)}
     assert left == set(range(DELETED - 1, PEOPLE - 1))
+
+
+def test_what_version_2_remembers_of_requests_is_known_by_the_gallery(data: Path) -> None:
+    """It knew them by the SHA-256 of the id alone, whichever gallery they were for."""
+    first = {}
+    with Galleries(data) as galleries:
+        for number, gallery_id in enumerate(["staff", "guests", "gone"]):
+            galleries.create(gallery_id, MODEL, DIM)
+            first[gallery_id] = enroll_ann(galleries, gallery_id, f"r{number}")
+        galleries.delete("gone", "d")
+    with closing(sqlite3.connect(data / FILE_NAME)) as connection:
+        for key, request_id in enumerate(["r0", "r1", "r2", "d"], 1):
+            plain = hashlib.sha256(request_id.encode()).digest()
+            connection.execute("UPDATE ledger SET request = ? WHERE key = ?", (plain, key))
+        connection.execute("PRAGMA user_version = 2")
+        connection.commit()
+    with Galleries(data) as galleries:
+        for number, gallery_id in enumerate(["staff", "guests"]):
+            assert enroll_ann(galleries, gallery_id, f"r{number}") == first[gallery_id]
+        with galleries._store.reading() as connection:
+            assert connection.execute("SELECT count(*) FROM ledger").fetchone() == (2,)
+    assert user_version(data) == 3
+
+
+def enroll_ann(galleries: Galleries, gallery_id: str, request_id: str) -> Enrolled:
+    look = looks(1)[0]
+    content = sha256(look)
+    return galleries.enroll(gallery_id, "ann", look, MODEL, content, request_id=request_id)
 
 
 def test_a_migrated_file_is_as_a_new_one(data: Path, tmp_path: Path) -> None:

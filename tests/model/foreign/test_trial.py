@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from mien.dataset import digest
 from mien.errors import (
     BundleInvalid,
     DatasetInvalid,
@@ -190,8 +191,15 @@ def test_the_pictures_that_calibrate_take_the_path_of_serving(tmp_path: Path) ->
     served = [pipeline.embed(path.read_bytes()) for path in sorted(people.glob("*/*.png"))]
     np.testing.assert_array_equal(found.vectors, np.stack(served))
     assert (found.unusable, found.left_out()) == ((), None)
-    whole = calibrate(found.vectors, found.people, bundle.manifest.fingerprint)
+    whole = calibrate(
+        found.vectors,
+        found.people,
+        bundle.manifest.fingerprint,
+        dataset_digest=found.dataset_digest,
+    )
     assert bundle.calibration == whole
+    files = [path.read_bytes() for path in sorted(people.glob("*/*.png"))]
+    assert found.dataset_digest == digest(np.repeat(range(3), 3).tolist(), files)
 
 
 @pytest.mark.parametrize(
@@ -386,7 +394,12 @@ class TestPhotographs:
         )
         assert unusable == [Unusable("p1/9.png", "NO_FACE")]
         found = embed(Pipeline(bundle, 1, detector=Patches()), people_of(photographs))
-        whole = calibrate(found.vectors, found.people, bundle.manifest.fingerprint)
+        whole = calibrate(
+            found.vectors,
+            found.people,
+            bundle.manifest.fingerprint,
+            dataset_digest=found.dataset_digest,
+        )
         assert bundle.calibration == whole
 
     def test_a_missing_detector_is_told_before_anything_is_tried(

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from mien.gallery.index.memory import VectorMemory
 from mien.gallery.index.nearest import Ints, Similarities
 from mien.matching.metrics import Vectors
 
@@ -29,7 +30,7 @@ class Rows:
         self._size = 0
         self._keys = np.empty(0, np.int64)
         self._subjects = np.empty(0, np.int64)
-        self._vectors = np.empty((0, dim), np.float32)
+        self._memory = VectorMemory(dim)
         self._grow(capacity)
 
     def __len__(self) -> int:
@@ -45,7 +46,7 @@ class Rows:
 
     @property
     def vectors(self) -> Vectors:
-        return self._vectors[: self._size]
+        return self._memory.vectors[: self._size]
 
     def extend(self, count: int) -> Ints:
         """Make room for so many more and return their rows, which the caller fills."""
@@ -60,7 +61,8 @@ class Rows:
         """Take in samples and return their rows."""
         rows = self.extend(len(keys))
         added = slice(self._size - len(keys), self._size)
-        self._keys[added], self._subjects[added], self._vectors[added] = keys, subjects, vectors
+        self._keys[added], self._subjects[added] = keys, subjects
+        self._memory.vectors[added] = vectors
         return rows
 
     def remove(self, rows: Ints) -> tuple[Ints, Ints]:
@@ -71,7 +73,7 @@ class Rows:
         size = self._size - len(rows)
         last = np.arange(size, self._size)
         moved, freed = np.setdiff1d(last, rows, assume_unique=True), rows[rows < size]
-        for array in (self._keys, self._subjects, self._vectors):
+        for array in (self._keys, self._subjects, self._memory.vectors):
             array[freed] = array[moved]
             array[size : self._size] = 0
         self._size = size
@@ -87,11 +89,9 @@ class Rows:
 
     def _grow(self, capacity: int) -> None:
         # No view outlives the lock under which it was taken, so that nothing refers to the arrays.
-        # Memory of np.empty would be copied the first time: Linux does not remap it, since numpy
-        # asks for large pages in the midst of it.
         self._keys.resize(capacity, refcheck=False)
         self._subjects.resize(capacity, refcheck=False)
-        self._vectors.resize((capacity, self._vectors.shape[1]), refcheck=False)
+        self._memory.grow(capacity)
 
 
 class Groups:

@@ -57,6 +57,8 @@ class Item(NamedTuple):
 
 def asked_of(gallery_id: str, item: Enrolment) -> ledger.Asked | None:
     """What the ledger knows an enrolment by. The content stands for its vector and quality."""
+    if not item.request_id:
+        return None
     about = replace(item.about, quality=None)
     return ledger.Asked.of(
         item.request_id, METHOD, gallery_id, item.subject_id, item.content_sha256, about

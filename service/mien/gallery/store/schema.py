@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mien.errors import StoreInvalid
 from mien.gallery.store import checksum
+from mien.gallery.store.tables import ledger
 
 MIGRATIONS = (
     (
@@ -124,6 +125,12 @@ MIGRATIONS = (
         "CREATE INDEX ledger_of_subject ON ledger (subject) WHERE subject IS NOT NULL",
         "CREATE INDEX ledger_of_sample ON ledger (sample) WHERE sample IS NOT NULL",
     ),
+    (
+        # Request ids are each gallery's own. Of a gallery that is gone the id is, too.
+        "DELETE FROM ledger WHERE gallery NOT IN (SELECT key FROM galleries)",
+        """UPDATE ledger SET request = hash_within(
+            (SELECT gallery_id FROM galleries WHERE key = ledger.gallery), request)""",
+    ),
 )
 """Statements that take a file from version i to i + 1; the version is SQLite's user_version."""
 
@@ -153,6 +160,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     if version == len(MIGRATIONS):
         return
     checksum.teach(connection)
+    ledger.teach(connection)
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         for statements in MIGRATIONS[version:]:

@@ -87,7 +87,12 @@ def import_network(
             embedded = embed(Pipeline(bundle, detector=detector), people)
             tell_unusable(embedded.unusable)
             fingerprint = bundle.manifest.fingerprint
-            calibration = measure(embedded.vectors, embedded.people, fingerprint)
+            calibration = measure(
+                embedded.vectors,
+                embedded.people,
+                fingerprint,
+                dataset_digest=embedded.dataset_digest,
+            )
             card = _card(order, way, tried, calibration, embedded.left_out())
             sealing.calibrate(bundle, calibration, card.text())
     return load(out)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.dataset import Person, scan
+from mien.dataset import Person, digest, scan
 from mien.errors import DatasetInvalid, InvalidArgument
 from mien.matching.metrics import Vectors
 from mien.model.foreign.trial import Crops, People
@@ -41,6 +41,8 @@ class Embedded:
     vectors: Vectors
     people: People
     unusable: tuple[Unusable, ...]
+    dataset_digest: str
+    """Of the files that could be used."""
 
     @property
     def pictures(self) -> int:
@@ -111,7 +113,7 @@ def embed(pipeline: Pipeline, people: Sequence[Person]) -> Embedded:
     Raises DatasetInvalid, naming pictures and reasons, if what is left gives no error rates.
     """
     pictures = [(label, path) for label, each in enumerate(people) for path in each.pictures]
-    vectors, labels, unusable = [], [], []
+    vectors, labels, used, unusable = [], [], [], []
     outcomes = embed_files(pipeline, [path for _, path in pictures])
     for (label, path), outcome in zip(pictures, outcomes, strict=True):
         if isinstance(outcome, str):
@@ -119,11 +121,13 @@ def embed(pipeline: Pipeline, people: Sequence[Person]) -> Embedded:
         else:
             vectors.append(outcome)
             labels.append(label)
+            used.append(path)
     counts = Counter(labels)
     if unusable and (len(counts) < 2 or max(counts.values()) < 2):
         raise DatasetInvalid(_too_few(unusable, len(pictures)))
     whose = np.array(labels, dtype=np.int64)
-    return Embedded(np.stack(vectors), whose, tuple(unusable))
+    data = digest(labels, (path.read_bytes() for path in used))
+    return Embedded(np.stack(vectors), whose, tuple(unusable), data)
 
 
 def told(unusable: Sequence[Unusable]) -> str:

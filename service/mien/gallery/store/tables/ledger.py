@@ -1,7 +1,9 @@
 """Requests that were carried out, so that one sent again is answered and not done twice.
 
-An entry says neither who asked nor for whom: it has the SHA-256 of the request's id, an HMAC of
-what was asked under that id, which tells nothing to those who do not know the id, and the answer.
+An entry says neither who asked nor for whom: it has a SHA-256 of the request's id and its gallery,
+an HMAC of what was asked under that id, which tells nothing to those who do not know the id, and
+the answer. Each gallery has ids of its own: who may use one neither learns which ids were used in
+another, nor takes any away there.
 The answer goes when what it speaks of is deleted. What stays then is that the id was used, so that
 a late repetition does not enrol a deleted person again.
 
@@ -44,14 +46,30 @@ class Asked:
     method: str
 
     @classmethod
-    def of(cls, request_id: str, method: str, *what: object) -> "Asked | None":
+    def of(cls, request_id: str, method: str, gallery_id: str, *what: object) -> "Asked | None":
         """None without an id. `what` is JSON, or a dataclass of it. Raises InvalidRequest."""
         if not request_id:
             return None
         check_request_id(request_id)
-        asked = json.dumps([method, *(_plain(each) for each in what)], sort_keys=True).encode()
+        plain = [method, gallery_id, *(_plain(each) for each in what)]
+        asked = json.dumps(plain, sort_keys=True).encode()
         key = request_id.encode(errors="surrogatepass")
-        return cls(hashlib.sha256(key).digest(), hmac.digest(key, asked, "sha256"), method)
+        id_hash = hash_within(gallery_id, hashlib.sha256(key).digest())
+        return cls(id_hash, hmac.digest(key, asked, "sha256"), method)
+
+
+def hash_within(gallery_id: str, id_hash: bytes) -> bytes:
+    """Of a request's id within a gallery, from the SHA-256 of the id.
+
+    That was all that was kept before a gallery had ids of its own, and files are migrated.
+    """
+    gallery = hashlib.sha256(gallery_id.encode(errors="surrogatepass"))
+    return hashlib.sha256(gallery.digest() + id_hash).digest()
+
+
+def teach(connection: sqlite3.Connection) -> None:
+    """Make `hash_within` known to SQL, for migrations."""
+    connection.create_function("hash_within", 2, hash_within, deterministic=True)
 
 
 def check_request_id(request_id: str) -> None:

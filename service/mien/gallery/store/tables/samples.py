@@ -84,12 +84,12 @@ def insert(connection: sqlite3.Connection, gallery: int, new: Sequence[New]) -> 
     connection.executemany(
         "INSERT INTO samples (key, gallery, subject, slot, sample_id, created, source, quality,"
         " expires, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
+        (
             (key, gallery, each.subject, slot, *_columns(each.sample, content))
             for key, (each, content, slot) in enumerate(
                 zip(new, contents, filled, strict=True), start=first
             )
-        ],
+        ),
     )
     return list(range(first, first + len(new)))
 

@@ -60,9 +60,6 @@ def _append(connection: sqlite3.Connection, contents: Sequence[Content]) -> list
     new = list(range(last + 1, last + 1 + len(contents)))
     connection.executemany(
         "INSERT INTO vectors (slot, content_sha256, vector) VALUES (?, ?, ?)",
-        [
-            (slot, content.digest, content.vector)
-            for slot, content in zip(new, contents, strict=True)
-        ],
+        ((slot, *content) for slot, content in zip(new, contents, strict=True)),
     )
     return new

@@ -76,7 +76,7 @@ def insert(
     connection.executemany(
         "INSERT INTO subjects (key, gallery, subject_id, display_name, consent_ref, created,"
         " expires, last_match, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
+        (
             (
                 key,
                 gallery,
@@ -89,7 +89,7 @@ def insert(
                 each.crc,
             )
             for key, each in zip(keys, descriptions, strict=True)
-        ],
+        ),
     )
     _label(connection, gallery, zip(keys, descriptions, strict=True))
     return keys
