@@ -61,7 +61,7 @@ def test_slant_is_that_of_a_line(lean: float) -> None:
         picture[0, row, left] += 1 - (column - left)
         picture[0, row, left + 1] += column - left
     assert autoencoder.slant(picture)[0] == pytest.approx(lean)
-    assert autoencoder.ink(picture)[0] == pytest.approx(1 / 41)
+    assert autoencoder.ink(picture)[0] == pytest.approx(21 / 41**2)
 
 
 def test_what_a_code_says_beyond_the_class_is_measured() -> None:

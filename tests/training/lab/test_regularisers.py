@@ -99,7 +99,7 @@ def comparisons(*highs: float) -> list[Comparison]:
 def test_smaller_losses_of_all_reproduce_whatever_the_errors() -> None:
     finding = regularisers.judge(table(), comparisons(*[-0.1] * 5))
     assert finding.verdict is Verdict.REPRODUCED
-    assert "0.01" in finding.sentence
+    assert "a loss of 0.01000" in finding.sentence
 
 
 @pytest.mark.parametrize("which", range(5))

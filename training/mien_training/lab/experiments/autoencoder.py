@@ -310,7 +310,7 @@ EXPERIMENT = Experiment(
         "variance of unseen digits than the mean picture, which loses all."
     ),
     data="digits and faces",
-    quick=Scale(seeds=2, epochs=10),
+    quick=Scale(seeds=3, epochs=12),
     full=Scale(seeds=5, epochs=60),
     run=_run,
 )

@@ -216,7 +216,7 @@ EXPERIMENT = Experiment(
         "Windows of three pixels, two apart, are shown beside them."
     ),
     data="digits",
-    quick=Scale(seeds=2, epochs=4),
+    quick=Scale(seeds=3, epochs=6),
     full=Scale(seeds=10, epochs=20),
     run=_run,
 )

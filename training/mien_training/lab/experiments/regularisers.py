@@ -132,7 +132,7 @@ def judge(table: Table, comparisons: Sequence[Comparison]) -> Finding:
         verdict=every(map(is_smaller, losses)),
         sentence=(
             f"Without a regulariser the network learns its {10 * TRAIN} pictures by heart (a loss "
-            f"of {plain[TRAIN_LOSS]:.2g}) and comes to a loss of {plain[LOSS]:.2f} and an error "
+            f"of {plain[TRAIN_LOSS]:.5f}) and comes to a loss of {plain[LOSS]:.2f} and an error "
             f"of {plain[ERROR]:.1f} % on unseen ones. With one, and what chance allows for the "
             f"difference: {told}. Early stopping ends after "
             f"{table.means[EARLY][STOPPED]:.0f} epochs of {plain[STOPPED]:.0f}."
