@@ -342,7 +342,7 @@ EXPERIMENT = Experiment(
         "each with a 95 % interval on its side of 0."
     ),
     data="digits and faces",
-    quick=Scale(seeds=2, epochs=15),
+    quick=Scale(seeds=2, epochs=30),
     full=Scale(seeds=5, epochs=60),
     run=_run,
 )
