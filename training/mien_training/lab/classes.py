@@ -1,4 +1,4 @@
-"""Which pictures are taken for another class."""
+"""Which classes pictures are taken for."""
 
 from typing import TypeAlias
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mien_training.data import Crops
+from mien_training.data import Crops, Labels
 from mien_training.learner import Learner
 from mien_training.losses.heads import ArcfaceLogits, CosfaceLogits, LinearLogits
 from mien_training.losses.softmax import SoftmaxLoss
@@ -28,13 +28,23 @@ def embeddings(learner: Learner, crops: Crops) -> Tensor:
 
 
 @torch.no_grad()
-def wrong(learner: Learner, crops: Crops) -> Wrong:
-    """By the class head of losses.softmax or losses.squared_error, without a margin.
+def scores(learner: Learner, crops: Crops) -> Tensor:
+    """[N, classes], by the class head of losses.softmax or losses.squared_error without a margin.
 
     Raises ValueError of a learner that has neither.
     """
-    scores = _scores(learner, embeddings(learner, crops))
-    return np.asarray(scores.argmax(dim=1).numpy() != crops.labels)
+    return _scores(learner, embeddings(learner, crops))
+
+
+def answers(learner: Learner, crops: Crops) -> Labels:
+    """The class of the highest score. Raises as `scores`."""
+    found: Labels = scores(learner, crops).argmax(dim=1).numpy()
+    return found
+
+
+def wrong(learner: Learner, crops: Crops) -> Wrong:
+    """Which answers are not the label. Raises as `scores`."""
+    return np.asarray(answers(learner, crops) != crops.labels)
 
 
 @torch.no_grad()
@@ -57,9 +67,9 @@ def _scores(learner: Learner, raw: Tensor) -> Tensor:
 def _without_margin(head: torch.nn.Module, raw: Tensor) -> Tensor:
     match head:
         case LinearLogits():
-            scores: Tensor = head.linear(raw)
+            found: Tensor = head.linear(raw)
         case CosfaceLogits() | ArcfaceLogits():
-            scores = F.normalize(raw) @ F.normalize(head.weight).T
+            found = F.normalize(raw) @ F.normalize(head.weight).T
         case _:
             raise ValueError(f"{type(head).__name__} is no class head that is known here")
-    return scores
+    return found

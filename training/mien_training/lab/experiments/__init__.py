@@ -31,5 +31,10 @@ LISTED = (
     Listed("optimisers", "Optimisers and learning rates"),
     Listed("batch-size", "One picture, a mini-batch, or all at once"),
     Listed("batchnorm", "Batch normalisation"),
+    Listed("regularisers", "What keeps a network from learning by heart"),
+    Listed("augmentation", "More pictures out of the same ones"),
+    Listed("pooling", "Pooling, and the answer to small shifts"),
+    Listed("filters", "Gaussian filters, and filters that were learned"),
+    Listed("autoencoder", "An autoencoder that is told the classes"),
     Listed("sharing", "Weights that are shared over the picture"),
 )
