@@ -23,6 +23,7 @@ from mien.evaluation.sources import Source
 from mien.evaluation.trials import Trials
 from mien.evaluation.verification import verification
 from mien.matching.calibration import Calibration, fusion_of
+from mien.matching.decision import TargetFMR, decide
 from mien.model.bundle import Bundle
 from mien.vision.faces import Box, Detector, InBox, WholePicture
 from mien_training.config.recipe import Recipe
@@ -38,6 +39,8 @@ apart there (deep funnelling) and 35.2 of 112 on the template."""
 MIDDLE = Box(68, 68, 114, 114)
 """Where the face is that a picture of LFW was cut around: the detector's box was enlarged by 2.2 to
 the whole picture (Huang et al. 2007, "Labeled Faces in the Wild")."""
+ASKED = (0.1, 0.05, 0.02, 0.01)
+"""FMRs at whose calibrated thresholds LFW's pairs are decided, too."""
 STRICT = 1e-4
 """The FMR at which the DET curve is read, whether or not so few people support it."""
 
@@ -168,7 +171,21 @@ class Report:
             "left_out_pairs": measured.left_out_pairs,
             "eer": comparisons.eer(),
             "eer_interval95": ends(intervals.eer),
+            "at_calibrated_fmr": [self._asked(fmr, measured.listed()) for fmr in ASKED],
         }, measured
+
+    def _asked(self, fmr: float, compared: ListedPairs) -> dict[str, float]:
+        """LFW at the threshold that a caller gets who asks for this FMR."""
+        threshold = decide(TargetFMR(fmr), self.calibration).threshold
+        told_same = compared.similarities >= threshold
+        same = compared.pairs.same
+        return {
+            "target_fmr": fmr,
+            "threshold": threshold,
+            "accuracy": float((told_same == same).mean()),
+            "fmr": float(told_same[~same].mean()),
+            "fnmr": float((~told_same[same]).mean()),
+        }
 
     def _groups(
         self, compared: ListedPairs, looked: Looked, threshold: float | None = None

@@ -18,6 +18,7 @@ def tables(found: Figures) -> str:
     return "\n\n".join(
         [
             *_headline(found),
+            *_asked(found["lfw_view1"]),
             *_verification("The people held out of learning, aligned crops", found["held_out"]),
             *_verification("Other people, whole photographs", found["photos"]),
             *_open_set(found),
@@ -82,6 +83,24 @@ def _accuracy(lfw: Figures) -> str:
     return (
         f"{told} of {lfw['pairs']:,} pairs; {share(everything)} if the {left_out} that have a "
         "picture without a usable face count as wrong"
+    )
+
+
+def _asked(lfw: Figures) -> Iterator[str]:
+    yield (
+        "LFW View 1, the largest face, at the threshold that a caller gets who asks for an FMR: "
+        "that of the people held out of learning."
+    )
+    yield _table(
+        ["FMR asked for", "threshold", "accuracy", "FMR", "FNMR"],
+        [
+            [
+                share(point["target_fmr"], 0),
+                f"{point['threshold']:.3f}",
+                *(share(point[name]) for name in ("accuracy", "fmr", "fnmr")),
+            ]
+            for point in lfw["at_calibrated_fmr"]
+        ],
     )
 
 
