@@ -1,8 +1,10 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from mien.model.bundle import Bundle
+from mien.vision import detector_file
 from tests import bundles
 
 # What they compare is told when it differs, as in tests.
@@ -15,6 +17,12 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture
+def unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package came without its face detector."""
+    monkeypatch.setattr(detector_file, "PACKED", Path("unpacked.onnx"))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from mien.cli.main import main
 from mien.vision import detector_file
 from mien.vision.detector_file import YUNET, YUNET_N, DetectorFile
-from tests.vision.shared import YUNET_FILE, needs_detector
+from tests.vision.shared import YUNET_FILE
 from tests.vision.test_detector_file import CONTENT, source
 
 __all__ = ["source"]
@@ -67,11 +67,11 @@ def test_a_model_that_nobody_knows_is_refused() -> None:
     assert "'yolo' is not 'yunet'" in result.stderr
 
 
+@pytest.mark.usefixtures("unpacked")
 def test_a_missing_detector_names_the_command(models: Path) -> None:
     assert "mien models fetch yunet" in refused(mien_models("check"))
 
 
-@needs_detector
 def test_check_tells_which_detector_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detector_file, "KNOWN", (YUNET_N, YUNET))
     named = mien_models("check", "--detector-model", YUNET_FILE)

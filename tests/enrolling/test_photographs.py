@@ -64,6 +64,7 @@ def test_a_photograph_is_judged_and_its_quality_is_kept(
     assert sample.quality.min_side_px == pytest.approx(2 * 79, abs=1)
 
 
+@pytest.mark.usefixtures("unpacked")
 def test_without_a_detector_the_command_to_fetch_one_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

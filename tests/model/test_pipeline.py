@@ -72,6 +72,7 @@ class TestAligned:
         assert plain.manifest.fingerprint != aligned.manifest.fingerprint
         assert load(aligned.folder).manifest.input.alignment == "arcface-5"
 
+    @pytest.mark.usefixtures("unpacked")
     def test_a_missing_detector_is_told_before_anything_is_served(
         self, aligned: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -35,7 +35,7 @@ from tests import bundles
 from tests.processes import run
 from tests.server.sent import reasons
 from tests.vision.portraits import Patches, face, file, photograph
-from tests.vision.shared import YUNET_FILE, needs_detector, needs_photos, some
+from tests.vision.shared import YUNET_FILE, needs_photos, some
 
 HEIGHT, WIDTH = 480, 640
 ONE, TWO = face(200, 240, 2), face(470, 240, 1.5)
@@ -409,6 +409,7 @@ def test_detecting_is_a_stage_of_its_own(client: Client) -> None:
 
 
 class TestDetectorFile:
+    @pytest.mark.usefixtures("unpacked")
     def test_without_one_the_server_does_not_start_and_says_what_to_do(
         self, aligned: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -427,7 +428,6 @@ class TestDetectorFile:
         monkeypatch.setenv("MIEN_MODELS", str(tmp_path / "none"))
         Server(Settings(bundle.folder, tmp_path / "data", port=0)).stop()
 
-    @needs_detector
     def test_the_one_that_is_named_is_used(self, aligned: Bundle, tmp_path: Path) -> None:
         settings = Settings(aligned.folder, tmp_path / "data", port=0, detector_model=YUNET_FILE)
         with Server(settings) as serving:

@@ -17,6 +17,7 @@ from PIL import Image
 from mien.dataset import read, scan
 from mien.errors import DatasetInvalid, OutputExists
 from mien.vision.cropper import Cropper
+from mien.vision.detector_file import YUNET
 from mien.vision.faces import Detector, Face, WholePicture
 from mien_training.prepare import LEDGER, Order, Prepared, prepare
 from tests.vision.portraits import Told, face, file, photograph, profile
@@ -280,6 +281,7 @@ class TestCommand:
         none = run(good.parent, "b")
         assert none.returncode == 2
         assert "without any crop: 1 people (one)" in none.stdout
-        missing = run(good.parent, "c", MIEN_MODELS=str(tmp_path))
-        assert missing.returncode == 2
-        assert "mien models fetch yunet" in missing.stderr
+        (tmp_path / YUNET.name).write_bytes(b"cut")
+        damaged = run(good.parent, "c", MIEN_MODELS=str(tmp_path))
+        assert damaged.returncode == 2
+        assert "mien models fetch yunet" in damaged.stderr

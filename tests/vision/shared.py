@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from mien.vision import detector_file
+
 SHARED = Path(__file__).parents[3] / "shared"
 DATA = SHARED / "data"
-YUNET_FILE = SHARED / "models" / "face_detection_yunet.onnx"
+YUNET_FILE = detector_file.PACKED
 
-needs_detector = pytest.mark.skipif(
-    not YUNET_FILE.is_file(), reason=f"there is no face detector at {YUNET_FILE}"
-)
 needs_photos = pytest.mark.skipif(
-    not (DATA.is_dir() and YUNET_FILE.is_file()),
+    not DATA.is_dir(),
     reason=f"the development data is not at {SHARED}; it cannot be distributed",
 )
 

@@ -108,6 +108,7 @@ def test_an_address_that_is_none_or_does_not_answer_is_told(models: Path) -> Non
     assert not models.exists()
 
 
+@pytest.mark.usefixtures("unpacked")
 def test_a_missing_detector_is_told_with_the_command_that_brings_it(models: Path) -> None:
     with pytest.raises(DetectorMissing, match="mien models fetch yunet") as caught:
         find()
@@ -116,6 +117,17 @@ def test_a_missing_detector_is_told_with_the_command_that_brings_it(models: Path
     assert "face_detection_yunet_2023mar.onnx (SHA-256 8f2383e4…)" in str(caught.value)
     with pytest.raises(DetectorMissing, match="is no file"):
         find(models / "other.onnx")
+
+
+def test_where_nobody_chose_another_the_packed_one_is_taken(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find() == detector_file.PACKED
+    damaged = models.parent / "damaged.onnx"
+    damaged.write_bytes(b"cut")
+    monkeypatch.setattr(detector_file, "PACKED", damaged)
+    with pytest.raises(DetectorMissing, match=r"damaged\.onnx has the SHA-256"):
+        find()
 
 
 def test_a_file_that_was_named_is_taken_and_one_of_the_folder_is_checked(

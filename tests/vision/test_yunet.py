@@ -14,7 +14,7 @@ from mien.vision.detector_file import KNOWN
 from mien.vision.faces import InBox, WholePicture
 from mien.vision.images import decode
 from mien.vision.yunet import SIDE, YuNet, detector_for
-from tests.vision.shared import YUNET_FILE, needs_detector, needs_photos, some
+from tests.vision.shared import YUNET_FILE, needs_photos, some
 
 
 def test_a_file_that_is_missing_or_no_network_is_refused(tmp_path: Path) -> None:
@@ -38,7 +38,6 @@ def detector() -> YuNet:
     return YuNet(YUNET_FILE)
 
 
-@needs_detector
 class TestDetector:
     def test_its_digest_is_a_known_one(self, detector: YuNet) -> None:
         assert detector.digest in {each.sha256 for each in KNOWN}
@@ -162,7 +161,6 @@ def found_again(detector: YuNet, crops: list[np.ndarray]) -> np.ndarray:
     return np.asarray(mean)
 
 
-@needs_detector
 class TestThreads:
     """OpenCV's object is not safe in threads."""
 

@@ -1,6 +1,7 @@
 """The file of the face detector: where it is looked for, and where it comes from.
 
-It is not in the package; it is small, public, and fetched once by `mien models fetch yunet`.
+One comes with the package. `mien models fetch yunet` brings OpenCV's, which then goes first, and so
+does a file of one's own.
 """
 
 import hashlib
@@ -55,6 +56,9 @@ YUNET_N = DetectorFile(
 KNOWN = (YUNET_N, YUNET)
 """In the order in which a folder is searched: whoever put the first there chose it."""
 
+PACKED = Path(__file__).with_name("detectors") / YUNET_N.name
+"""What is used where nobody chose another."""
+
 
 def folder() -> Path:
     """Where fetched files are kept: MIEN_MODELS, or mien/models in the user's cache."""
@@ -65,9 +69,9 @@ def folder() -> Path:
 
 
 def find(named: Path | None = None) -> Path:
-    """The detector's file: the one that was named, or a known one in `folder()`, unchanged.
+    """The detector's file: the one that was named, a known one in `folder()`, or the packed one.
 
-    Raises DetectorMissing.
+    Raises DetectorMissing: there is none, or it is not what its name says.
     """
     if named is not None:
         if not named.is_file():
@@ -76,8 +80,7 @@ def find(named: Path | None = None) -> Path:
                 "mien models fetch yunet bring it"
             )
         return named
-    for known in KNOWN:
-        path = folder() / known.name
+    for path, known in (*((folder() / known.name, known) for known in KNOWN), (PACKED, YUNET_N)):
         if path.is_file():
             if (found := _digest(path.read_bytes())) != known.sha256:
                 raise DetectorMissing(_damaged(path, found, known))
