@@ -176,16 +176,14 @@ CLASS_COLOURS = (*figure.COLOURS, "#7F7F7F", "#7A4B1E")
 
 
 def _draw(fits: dict[str, Fit], data: Split) -> Figure:
-    drawn, panels = figure.grid(4.4, rows=2, columns=len(fits))
+    drawn, panels = figure.grid(4.8, rows=2, columns=len(fits))
     for column, (setting, each) in enumerate(fits.items()):
         for row, (points, crops) in enumerate(((each.train, data.train), (each.test, data.test))):
             axes = panels[row * len(fits) + column]
             _scatter(axes, points, crops)
-            axes.set_ylabel(f"{('training', 'test')[row]}\n2nd feature" if column == 0 else "")
-            if row == 0:
-                axes.set_title(setting, fontsize=11)
-            else:
-                axes.set_xlabel("1st feature")
+            axes.set_xlabel("1st feature", fontsize=9)
+            axes.set_ylabel("2nd feature", fontsize=9)
+            axes.set_title(f"{setting},\n{('training', 'test')[row]}", fontsize=10)
     return drawn
 
 

@@ -108,7 +108,8 @@ def _draw(table: Table, comparisons: Sequence[Comparison]) -> Figure:
         right.plot([each.low, each.high], [number] * 2, color=colour, linewidth=3, alpha=0.6)
         right.plot([each.difference], [number], "o", color=colour, markersize=7)
     right.set_ylim(left.get_ylim())
-    right.set(xlabel="difference from softmax (percentage points)", yticks=[])
+    right.set(xlabel="difference from softmax (percentage points)", ylabel="losses as on the left")
+    right.set_yticks([])
     right.set_title("95 % intervals; left of 0 is better", fontsize=11)
     return drawn
 
