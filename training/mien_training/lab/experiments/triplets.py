@@ -133,8 +133,9 @@ def judge(table: Table, comparisons: Sequence[Comparison]) -> Finding:
             f"the steps and {means[RANDOM][END]:.1f} % in the last, of batch-hard ones "
             f"{means[HARD][START]:.1f} % and {means[HARD][END]:.1f} %. In the end random ones "
             f"leave {means[RANDOM][ACTIVE]:.2f} % of all triplets of the batches with a loss, "
-            f"batch-hard ones {means[HARD][ACTIVE]:.2f} % ({left.low:+.2f} to {left.high:+.2f} more). Equal "
-            f"error rate on unseen people in per cent: {rates}; random less batch-hard "
+            f"batch-hard ones {means[HARD][ACTIVE]:.2f} % "
+            f"({left.low:+.2f} to {left.high:+.2f} more). "
+            f"Equal error rate on unseen people in per cent: {rates}; random less batch-hard "
             f"{worse.difference:+.1f} ({worse.low:+.1f} to {worse.high:+.1f})."
         ),
     )
