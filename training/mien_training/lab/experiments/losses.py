@@ -69,19 +69,21 @@ def judge(table: Table, comparisons: Sequence[Comparison]) -> Finding:
     better = [name for name, verdict in verdicts.items() if verdict is Verdict.REPRODUCED]
     worse = [name for name, verdict in verdicts.items() if verdict is Verdict.NOT_REPRODUCED]
     order = sorted(rates, key=lambda setting: rates[setting])
-    told = ", ".join(f"{setting} {rates[setting]:.1f}" for setting in order)
+    told = "; ".join(f"{setting} {rates[setting]:.1f}" for setting in order)
     return Finding(
         verdict=every(verdicts.values()),
         sentence=(
-            f"Equal error rate on unseen people in per cent: {told}. Against {SOFTMAX}, the "
-            f"difference is more than chance for the better with {_listed(better)}, and for the "
-            f"worse with {_listed(worse)}."
+            f"Equal error rate on unseen people in per cent: {told}. "
+            f"{_told('better', better)} {_told('worse', worse)}"
         ),
     )
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"
+def _told(how: str, names: Sequence[str]) -> str:
+    """Settings that differ from softmax by more than chance."""
+    if not names:
+        return f"None is {how} than {SOFTMAX} by more than chance."
+    return f"By more than chance {how} than {SOFTMAX}: {', '.join(names)}."
 
 
 def _figures(lesson: Lesson, verified: Verified) -> dict[str, float]:
@@ -106,7 +108,8 @@ def _draw(table: Table, comparisons: Sequence[Comparison]) -> Figure:
         right.plot([each.low, each.high], [number] * 2, color=colour, linewidth=3, alpha=0.6)
         right.plot([each.difference], [number], "o", color=colour, markersize=7)
     right.set_ylim(left.get_ylim())
-    right.set(xlabel="difference from softmax (percentage points)", yticks=[])
+    right.set(xlabel="difference from softmax (percentage points)", ylabel="losses as on the left")
+    right.set_yticks([])
     right.set_title("95 % intervals; left of 0 is better", fontsize=11)
     return drawn
 

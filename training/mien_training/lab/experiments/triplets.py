@@ -191,7 +191,7 @@ def _compared(runs: dict[str, list[Run]]) -> tuple[Comparison, ...]:
 
 def _curves(setting: str, runs: Sequence[Run]) -> list[Curve]:
     """Means over the seeds."""
-    per_step = {
+    per_step: dict[str, list[Sequence[float]]] = {
         "selected": [run.shares for run in runs],
         "active": [run.lesson.column("active_triplets") for run in runs],
         "gradient": [run.lesson.column("gradient_norm") for run in runs],
@@ -222,6 +222,8 @@ def _smoothed(values: Steps) -> tuple[list[float], list[float]]:
     return (WINDOW * np.arange(1, len(means) + 1.0)).tolist(), means.tolist()
 
 
+HEADROOM = 1.06
+"""Of the highest value, so that no line lies on the edge."""
 SCALES = {"selected": PER_CENT, "active": PER_CENT}
 PANELS = {
     "selected": "selected triplets\nwith a loss (%)",
@@ -238,7 +240,7 @@ def _draw(curves: Sequence[Curve]) -> Figure:
     for axes, (panel, name) in zip(panels, PANELS.items(), strict=True):
         figure.lines(axes, [curve for curve in curves if curve.panel == panel])
         axes.set(xlabel="steps", ylabel=name)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, HEADROOM * axes.dataLim.ymax)
     handles, labels = panels[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     return drawn
