@@ -352,6 +352,7 @@ def learns(folder: Path, recipe: Recipe, out: Path) -> Sequence[float]:
 def test_a_shipped_recipe_is_not_stopped(name: str, tmp_path: Path) -> None:
     folder = folder_of_people(tmp_path / "people", people=20, shots=5)
     steps = ("epochs=10", "threads=1", "validate_every=10", "checkpoint_every=10")
+    steps += ("batches.people=8",)  # of the sixteen to learn from
     losses = learns(folder, load_recipe(name, steps), tmp_path / "run")
     assert losses[-1] < losses[0]
 
