@@ -221,7 +221,7 @@ def test_a_selection_that_finds_none_of_the_active_triplets_is_named(tmp_path: P
     triplet = "losses={triplet={margin=1e-9, selection={kind='semi_hard'}}}"
     cause = planted(people, tmp_path, triplet, *STILL)
     assert cause.startswith("no triplets: ")
-    assert "semi_hard has selected none for 20 steps; select by losses.triplet.selection" in cause
+    assert "semi_hard has selected none of these for 20 steps; select by losses.triplet.selection" in cause
 
 
 def broken(monkeypatch: pytest.MonkeyPatch, term: type[nn.Module], loss: str) -> None:
