@@ -45,7 +45,7 @@ def galleries(tmp_path: Path) -> Galleries:
 def test_who_is_due_is_forgotten_at_once_and_again_and_again(
     galleries: Galleries, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="mien")
     enroll(galleries, "ann", looks(2)[0], "short")
     enroll(galleries, "ann", looks(2)[0], "long")
     keeping = Upkeep(galleries, expire_seconds=0.02)
