@@ -121,7 +121,7 @@ class Fake:
         monkeypatch.setattr(Path, "is_dir", lambda path: path.suffix == "")
 
 
-PICTURES = int(os.environ.get("MIEN_LONG_PICTURES", "40000"))
+PICTURES = int(os.environ.get("LONG_PICTURES", "40000"))
 """`make kills` asks for a million."""
 
 
