@@ -152,7 +152,7 @@ class Watch:
             _stop(
                 step,
                 f"no triplets: {active:.1%} of them are active, but {triplet.selection.kind} has "
-                f"selected none for {LASTING} steps; select by "
+                f"selected none of these for {LASTING} steps; select by "
                 'losses.triplet.selection.kind="batch_all"',
             )
         # Later in a run it is success: everybody is apart by the margin.

@@ -7,13 +7,14 @@ from mien_training import mining
 from mien_training.lab.experiment import Result, Scale, Trial
 from mien_training.lab.experiments import triplets
 from mien_training.lab.experiments.triplets import (
+    ACTIVE,
     EER,
     END,
-    GRADIENT,
     HARD,
     RANDOM,
     SELECTIONS,
     START,
+    STOPPED,
     Recorded,
 )
 from mien_training.lab.record import Finding, Verdict
@@ -23,10 +24,11 @@ from tests.training.lab.whole import assert_whole
 
 
 def judged(share: tuple[float, float], eer: tuple[float, float]) -> Finding:
-    figures = {START: 20.0, END: 2.5, GRADIENT: 0.125, EER: 9.0}
+    figures = {START: 20.0, END: 2.5, ACTIVE: 1.25, EER: 9.0}
     table = made_up.table("Selections", **dict.fromkeys(SELECTIONS, figures))
     comparisons = [
         made_up.comparison(*share, figure=END, first=HARD, second=RANDOM),
+        made_up.comparison(0.5, 1.5, figure=ACTIVE, first=HARD, second=RANDOM),
         made_up.comparison(-9, 9, figure=EER, first="semi-hard", second=RANDOM),
         made_up.comparison(*eer, figure=EER, first=HARD, second=RANDOM),
     ]
@@ -51,7 +53,9 @@ def test_fewer_losses_and_more_errors_decide(
 
 def test_the_finding_tells_both() -> None:
     sentence = judged((-60, -40), (1, 3)).sentence
-    assert "20 % have a loss in the first fifth of the steps and 2.5 % in the last" in sentence
+    assert "20.0 % have a loss in the first fifth of the steps and 2.5 % in the last" in sentence
+    assert "leave 1.25 % of all triplets" in sentence
+    assert "(+0.50 to +1.50 more)" in sentence
     assert "random less batch-hard +2.0 (+1.0 to +3.0)" in sentence
 
 
@@ -89,7 +93,8 @@ def test_it_runs_small(result: Result) -> None:
     for setting in ("semi-hard", "batch-all"):
         assert table.means[setting][END] == 100, "they take only what has a loss"
     assert table.means[RANDOM][END] < table.means[HARD][END] < 100
-    assert len(result.comparisons) == len(SELECTIONS)
+    assert len(result.comparisons) == 1 + len(SELECTIONS)
+    assert {figures[STOPPED] for figures in table.means.values()} == {0}
     assert {curve.panel for curve in result.curves} == set(triplets.PANELS)
 
 

@@ -19,7 +19,7 @@ from mien_training.process_group import ProcessGroup
 
 Look: TypeAlias = Callable[[Learner, int], None]
 """Called with the number of steps behind the learner: before the first and after each. It leaves
-the network in training and torch's generator as they were; `resting` does both."""
+the network in training and torch's generator as they were."""
 
 
 class Source(Protocol):

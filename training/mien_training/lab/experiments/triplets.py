@@ -51,6 +51,7 @@ START, END = "share with a loss, first fifth (%)", "share with a loss, last fift
 ACTIVE = "share of all triplets with a loss, last fifth (%)"
 WITHIN, BETWEEN = "distance within people, last fifth", "distance between people, last fifth"
 GRADIENT, EER = "gradient norm, last fifth", "EER on unseen people (%)"
+STOPPED = "stopped by diagnose (1: yes)"
 
 Steps: TypeAlias = npt.NDArray[np.float64]
 """[steps]."""
@@ -78,19 +79,25 @@ class Run:
     shares: tuple[float, ...]
     """Of the selected triplets, those with a loss; [steps]."""
     looked: tuple[tuple[int, float], ...]
-    """Steps, and the EER on unseen people in per cent."""
+    """Steps behind it, and the EER on unseen people in per cent."""
     verified: Verified
     """At the end."""
+
+    @property
+    def left(self) -> list[float]:
+        """Of all triplets of the batches, those with a loss; [steps]."""
+        return self.lesson.column("active_triplets")
 
     def row(self, setting: str, seed: int) -> Row:
         figures = {
             START: PER_CENT * float(np.mean(_first(self.shares))),
             END: PER_CENT * float(np.mean(_last(self.shares))),
-            ACTIVE: PER_CENT * float(np.mean(_last(self.lesson.column("active_triplets")))),
+            ACTIVE: PER_CENT * float(np.mean(_last(self.left))),
             GRADIENT: float(np.mean(_last(self.lesson.column("gradient_norm")))),
             WITHIN: float(np.mean(_last(self.lesson.column("within_distance")))),
             BETWEEN: float(np.mean(_last(self.lesson.column("between_distance")))),
             EER: PER_CENT * self.verified.eer,
+            STOPPED: float(self.lesson.stopped is not None),
         }
         return Row(setting=setting, seed=seed, figures=figures)
 
@@ -116,17 +123,19 @@ def _run(trial: Trial) -> Result:
 def judge(table: Table, comparisons: Sequence[Comparison]) -> Finding:
     """Comparisons of random with batch-hard: of the share with a loss, and of the EER."""
     by_figure = {each.figure: each for each in comparisons if each.first == HARD}
-    fewer, worse = by_figure[END], by_figure[EER]
+    fewer, left, worse = (by_figure[name] for name in (END, ACTIVE, EER))
     means = table.means
     rates = ", ".join(f"{means[name][EER]:.1f} with {name}" for name in SELECTIONS)
     return Finding(
         verdict=every([is_smaller(fewer), is_larger(worse)]),
         sentence=(
-            f"Of random triplets {means[RANDOM][START]:.0f} % have a loss in the first fifth of "
+            f"Of random triplets {means[RANDOM][START]:.1f} % have a loss in the first fifth of "
             f"the steps and {means[RANDOM][END]:.1f} % in the last, of batch-hard ones "
-            f"{means[HARD][START]:.0f} % and {means[HARD][END]:.1f} %; the gradient's norm is "
-            f"{means[RANDOM][GRADIENT]:.3f} and {means[HARD][GRADIENT]:.3f} in the end. Equal "
-            f"error rate on unseen people in per cent: {rates}; random less batch-hard "
+            f"{means[HARD][START]:.1f} % and {means[HARD][END]:.1f} %. In the end random ones "
+            f"leave {means[RANDOM][ACTIVE]:.2f} % of all triplets of the batches with a loss, "
+            f"batch-hard ones {means[HARD][ACTIVE]:.2f} % "
+            f"({left.low:+.2f} to {left.high:+.2f} more). "
+            f"Equal error rate on unseen people in per cent: {rates}; random less batch-hard "
             f"{worse.difference:+.1f} ({worse.low:+.1f} to {worse.high:+.1f})."
         ),
     )
@@ -170,12 +179,12 @@ def _last(values: Sequence[float]) -> Sequence[float]:
 
 
 def _compared(runs: dict[str, list[Run]]) -> tuple[Comparison, ...]:
-    share = of_units(
-        Between(END, HARD, RANDOM),
-        [_last(run.shares) for run in runs[HARD]],
-        [_last(run.shares) for run in runs[RANDOM]],
-        "steps",
-        scale=PER_CENT,
+    selected, left = (
+        of_units(Between(name, HARD, RANDOM), one, other, "steps", scale=PER_CENT)
+        for name, (one, other) in {
+            END: ([_last(run.shares) for run in runs[name]] for name in (HARD, RANDOM)),
+            ACTIVE: ([_last(run.left) for run in runs[name]] for name in (HARD, RANDOM)),
+        }.items()
     )
     rates = [
         of_eers(
@@ -186,14 +195,14 @@ def _compared(runs: dict[str, list[Run]]) -> tuple[Comparison, ...]:
         for setting in runs
         if setting != RANDOM
     ]
-    return (share, *rates)
+    return (selected, left, *rates)
 
 
 def _curves(setting: str, runs: Sequence[Run]) -> list[Curve]:
     """Means over the seeds."""
     per_step: dict[str, list[Sequence[float]]] = {
         "selected": [run.shares for run in runs],
-        "active": [run.lesson.column("active_triplets") for run in runs],
+        "active": [run.left for run in runs],
         "gradient": [run.lesson.column("gradient_norm") for run in runs],
         "within": [run.lesson.column("within_distance") for run in runs],
         "between": [run.lesson.column("between_distance") for run in runs],
