@@ -39,7 +39,7 @@ soak: $(VENV)/dev  ## load a server for 15 minutes with all that callers do, and
 	$(BIN)/python -m tests.server.soak --seconds $(SECONDS) --seed $(SEED)
 
 kills: $(VENV)/dev  ## enrolling killed at least fifty times in each way, and a million pictures
-	MIEN_KILLS=50 MIEN_LONG_PICTURES=1000000 $(BIN)/pytest tests/enrolling/test_kills.py tests/enrolling/test_folder.py
+	LONG_KILLS=50 LONG_PICTURES=1000000 $(BIN)/pytest tests/enrolling/test_kills.py tests/enrolling/test_folder.py
 
 lint: $(VENV)/dev  ## style, types, arrows between rooms, freshness of generated code
 	$(BIN)/ruff check

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from mien import files
 from mien.errors import OutputExists
-from mien.files import created
+from mien.files import created, replaced
 
 
 def names(folder: Path) -> list[str]:
@@ -78,4 +79,41 @@ def test_a_killed_process_leaves_nothing(tmp_path: Path) -> None:
     process.stdout.readline()
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=10)
+    assert names(tmp_path) == []
+
+
+def test_a_file_that_cannot_be_written_is_named_and_what_was_there_stays(tmp_path: Path) -> None:
+    """The system's own error of a full disk does not tell which file it was."""
+    path = tmp_path / "report"
+    path.write_bytes(b"old")
+    with pytest.raises(OSError, match="No space left") as caught, replaced(path) as file:  # noqa: PT012
+        file.write(b"new")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["report"]
+
+
+def test_an_error_that_names_its_file_and_any_other_stay_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="elsewhere"), replaced(tmp_path / "a"):
+        Path("elsewhere").read_bytes()
+    with pytest.raises(ZeroDivisionError), replaced(tmp_path / "a") as file:  # noqa: PT012
+        file.write(b"half")
+        raise ZeroDivisionError
+    assert names(tmp_path) == []
+
+
+def test_a_disk_that_is_full_leaves_no_half_of_a_file(tmp_path: Path) -> None:
+    """Of the system itself: a process that may write no more than 8 kB into a file."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from mien.files import replaced\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
+        "with replaced(Path(sys.argv[1])) as file: file.write(bytes(100_000))\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert f"File too large: '{tmp_path / 'a'}'" in finished.stderr
     assert names(tmp_path) == []

@@ -30,16 +30,23 @@ def staged(folder: Path) -> Iterator[Path]:
 def replaced(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     """A file to write to, on the disk and in the place of `path` when the block has ended well.
 
-    `mode` are its permissions; None leaves them to the process's umask.
+    `mode` are its permissions; None leaves them to the process's umask. What cannot be written is
+    taken away again, and an OSError of writing names the file.
     """
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        if mode is not None:
-            os.fchmod(file.fileno(), mode)
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException as error:
+        partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # of a full disk Python does not tell which file it was
+        raise
 
 
 @contextmanager

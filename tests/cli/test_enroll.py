@@ -55,7 +55,10 @@ def test_a_plan_and_a_validation_write_nothing(into: list[str], tmp_path: Path) 
     (source / "person-0" / "new.png").write_bytes(encoded(0, 7))
     planned = run("mien", "enroll", source, *into, "--plan", "--sync")
     assert planned.returncode == 0
-    assert planned.stdout == "1 pictures to be added, 3 known already, 1 to be removed\n"
+    assert (
+        planned.stdout
+        == "1 pictures to be added, 3 known already, 1 to be removed; of 2 subjects\n"
+    )
     tried = run("mien", "enroll", source, *into, "--validate-only")
     assert tried.stdout.startswith("would enrol 1 pictures of 2 subjects, 3 known already; staff")
     assert "4 samples" in tried.stdout
@@ -63,6 +66,17 @@ def test_a_plan_and_a_validation_write_nothing(into: list[str], tmp_path: Path) 
     assert done.stdout == (
         "enrolled 1 pictures of 2 subjects, 3 known already, 1 removed; staff has 2 subjects, "
         "4 samples\n"
+    )
+
+
+def test_a_folder_a_level_too_high_is_doubted(into: list[str], tmp_path: Path) -> None:
+    source = folder_of_people(tmp_path / "all" / "people", 3, 2)
+    run("mien", "enroll", source, *into, "--create")
+    planned = run("mien", "enroll", source.parent, *into, "--plan")
+    assert planned.stdout == "6 pictures to be added, 0 known already; of 1 subjects\n"
+    assert planned.stderr == (
+        "note: all pictures are taken for one person's, people; if the folders in it are the "
+        f"people, name {source}\n"
     )
 
 

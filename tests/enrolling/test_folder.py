@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.enrolling.folder import scan
+from mien.enrolling.folder import only_person, scan
 from mien.enrolling.items import Entry, Unusable
 from mien.errors import DatasetInvalid
 
@@ -45,6 +45,16 @@ def test_what_is_no_picture_is_told_of(tmp_path: Path) -> None:
         ("empty", "NO_PICTURES"),
         ("top.jpg", "NOT_IN_A_FOLDER"),
     ]
+
+
+def test_one_person_who_has_folders_and_no_picture_may_be_a_folder_of_people(
+    tmp_path: Path,
+) -> None:
+    high = tree(tmp_path / "high", "people/a/1.jpg", "people/b/1.jpg", "notes.txt")
+    assert only_person(high) == high / "people"
+    assert only_person(tree(tmp_path / "two", "a/x/1.jpg", "a/y/1.jpg", "b/1.jpg")) is None
+    assert only_person(tree(tmp_path / "one", "a/1.jpg", "a/x/1.jpg", "a/y/2.jpg")) is None
+    assert only_person(tree(tmp_path / "deep", "a/2024/1.jpg")) is None
 
 
 def test_a_circle_of_links_is_gone_through_once(tmp_path: Path) -> None:
@@ -121,7 +131,7 @@ class Fake:
         monkeypatch.setattr(Path, "is_dir", lambda path: path.suffix == "")
 
 
-PICTURES = int(os.environ.get("MIEN_LONG_PICTURES", "40000"))
+PICTURES = int(os.environ.get("LONG_PICTURES", "40000"))
 """`make kills` asks for a million."""
 
 

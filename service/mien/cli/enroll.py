@@ -163,6 +163,8 @@ def _run(
     total = source.count() if sys.stderr.isatty() else None
     with tqdm(total=total, desc="enrol", unit="picture", disable=None) as progress:
         run = Run(ledger, place, options, progress)
+        if doubt := source.doubt():
+            run.notes.append(doubt)
         try:
             run.go(source.items())
         finally:
@@ -207,7 +209,10 @@ def _sums(totals: Any, place: "Place", options: "Options") -> str:
     }
     rest = "".join(f", {found[each]} {name}" for each, name in told.items() if found[each])
     if options.plan:
-        return f"{found['add']} pictures to be added, {found['known']} known already{rest}"
+        return (
+            f"{found['add']} pictures to be added, {found['known']} known already{rest}; of "
+            f"{totals.subjects} subjects"
+        )
     info = place.gallery()
     done = "would enrol" if options.tries else "enrolled"
     return (

@@ -35,6 +35,20 @@ def scan(folder: Path) -> Iterator[Item]:
     return _people(folder, names)
 
 
+def only_person(folder: Path) -> Path | None:
+    """The folder of the only person, if there is one who has pictures only in folders deeper."""
+    people = [folder / name for name in _names(folder) if (folder / name).is_dir()]
+    if len(people) != 1:
+        return None
+    try:
+        inside = [people[0] / name for name in _names(people[0])]
+    except OSError:
+        return None  # the run tells of it
+    folders = sum(path.is_dir() for path in inside)
+    pictures = any(path.suffix.lower() in SUFFIXES and not path.is_dir() for path in inside)
+    return people[0] if folders > 1 and not pictures else None
+
+
 def _people(folder: Path, names: list[str]) -> Iterator[Item]:
     root = _identity(folder)
     for name in names:

@@ -35,6 +35,19 @@ class Source:
             )
         return folder.scan(self.path)
 
+    def doubt(self) -> str:
+        """What is odd about the folder, as a sentence; empty if nothing is.
+
+        One person alone, who has folders and no picture, mostly is a folder of people.
+        """
+        alone = None if self.is_list else folder.only_person(self.path)
+        if alone is None:
+            return ""
+        return (
+            f"all pictures are taken for one person's, {alone.name}; if the folders in it are the "
+            f"people, name {alone}"
+        )
+
     def count(self) -> int:
         """How many items there are, without opening a picture."""
         return sum(1 for _ in self.items())
