@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -17,6 +17,13 @@ from mien_training.sampling import Rows, Sampler
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
 """Images uint8 [B/n, H, W, 3], the share of this one of n processes, and labels int64 [B]."""
+
+
+class Source(Protocol):
+    """Where batches come from."""
+
+    def __len__(self) -> int: ...
+    def epoch(self, number: int) -> Iterator[Batch]: ...
 
 
 class Batches:

@@ -8,8 +8,6 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-import torch
-
 from mien.errors import OutputExists
 from mien.matching.metrics import cross_compare
 from mien_training import checkpoint, device
@@ -84,9 +82,8 @@ def fit(  # noqa: PLR0913 - what is learned, and how it is begun
         ending.enter_context(closing(progress))
         while epoch < recipe.epochs and not learner.is_stopped:
             epoch += 1
-            torch.manual_seed(recipe.seed << 32 | epoch)
             steps = []
-            for part in learner.groups(batches.epoch(epoch)):
+            for part in learner.epoch(epoch, batches):
                 steps.append(learner.step(part))
                 progress.step(sum(len(labels) for _, labels in part))
             metrics: dict[str, float] = {}

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from mien_training import networks, optimiser, schedule
 from mien_training.average import MovingAverage
-from mien_training.batches import Batch
+from mien_training.batches import Batch, Source
 from mien_training.config.recipe import Recipe
 from mien_training.device import autocast
 from mien_training.diagnose import Watch
@@ -82,6 +82,11 @@ class Learner:
         left = iter(batches)
         while group := list(islice(left, self.recipe.accumulate)):
             yield group
+
+    def epoch(self, number: int, source: Source) -> Iterator[list[Batch]]:
+        """The groups of an epoch; what is drawn at random in it follows from the recipe's seed."""
+        torch.manual_seed(self.recipe.seed << 32 | number)
+        yield from self.groups(source.epoch(number))
 
     def step(self, group: list[Batch]) -> dict[str, float]:
         """Learn from the mean gradient of some batches; returns what is worth logging."""

@@ -4,13 +4,13 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 
 from mien.errors import LearningStopped
-from mien_training.batches import Batch, Batches
+from mien_training.batches import Batch, Batches, Source
 from mien_training.config.recipe import Recipe
 from mien_training.data import Crops
 from mien_training.learner import Learner
@@ -20,13 +20,6 @@ from mien_training.process_group import ProcessGroup
 Look: TypeAlias = Callable[[Learner, int], None]
 """Called with the number of steps behind the learner: before the first and after each. It leaves
 the network in training and torch's generator as they were."""
-
-
-class Source(Protocol):
-    """Where batches come from."""
-
-    def __len__(self) -> int: ...
-    def epoch(self, number: int) -> Iterator[Batch]: ...
 
 
 class Shuffled:
@@ -96,7 +89,5 @@ def learn(
 
 
 def _steps(learner: Learner, source: Source) -> Iterator[list[Batch]]:
-    """The batches of all epochs, as many at a time as make a step; seeded as in `fit`."""
-    for epoch in range(1, learner.recipe.epochs + 1):
-        torch.manual_seed(learner.recipe.seed << 32 | epoch)
-        yield from learner.groups(source.epoch(epoch))
+    for number in range(1, learner.recipe.epochs + 1):
+        yield from learner.epoch(number, source)
