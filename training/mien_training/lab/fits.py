@@ -4,12 +4,11 @@ another class, or on faces, measured by the EER over people who were not learned
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from mien_training.config.recipe import Recipe
-from mien_training.data import Crops
-from mien_training.embed import embed
 from mien_training.lab import classes, recipes
 from mien_training.lab.classes import Wrong
 from mien_training.lab.comparison import PER_CENT, Between, of_eers, of_units
@@ -26,6 +25,17 @@ POINTS = 40
 """Of a curve over steps."""
 
 
+class Fit(Protocol):
+    """What was learned with one seed, and how it is measured."""
+
+    @property
+    def lesson(self) -> Lesson: ...
+
+    def row(self, setting: str, **more: float) -> Row:
+        """Its figures, and more."""
+        ...
+
+
 @dataclass(frozen=True)
 class DigitFit:
     lesson: Lesson
@@ -38,7 +48,7 @@ class DigitFit:
         return PER_CENT * float(self.wrong.mean())
 
     def row(self, setting: str, **more: float) -> Row:
-        return _row(self.lesson, setting, {ERROR: self.error} | more)
+        return row(self.lesson, setting, {ERROR: self.error} | more)
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class FaceFit:
     verified: Verified
 
     def row(self, setting: str, **more: float) -> Row:
-        return _row(self.lesson, setting, {EER: PER_CENT * self.verified.eer} | more)
+        return row(self.lesson, setting, {EER: PER_CENT * self.verified.eer} | more)
 
 
 def on_digits(
@@ -67,13 +77,7 @@ def on_digits(
 def on_faces(each: Iterable[Recipe], data: Split) -> list[FaceFit]:
     """One for each recipe, on its P×K batches."""
     lessons = [learn(recipe, data.train) for recipe in each]
-    return [FaceFit(lesson, verified(lesson, data.test)) for lesson in lessons]
-
-
-def verified(lesson: Lesson, crops: Crops) -> Verified:
-    """Of a network that exploded, which tells nobody apart, the similarities are all 0."""
-    vectors = embed(lesson.network, crops.images)
-    return Verified.of(np.where(np.isfinite(vectors), vectors, np.float32(0)), crops.labels)
+    return [FaceFit(lesson, Verified.by(lesson.network, data.test)) for lesson in lessons]
 
 
 def in_pieces(values: Sequence[float]) -> list[float]:
@@ -107,10 +111,10 @@ def eers_compared(fits: Mapping[str, Sequence[FaceFit]], first: str, second: str
 
 
 def rows(
-    fits: Mapping[str, Sequence[DigitFit]] | Mapping[str, Sequence[FaceFit]],
+    fits: Mapping[str, Sequence[Fit]],
     more: Callable[[Lesson], dict[str, float]] = lambda _lesson: {},
 ) -> list[Row]:
-    """Of all settings and seeds; `more` gives figures besides the error."""
+    """Of all settings and seeds; `more` gives figures besides those of the fit."""
     return [
         each.row(setting, **more(each.lesson))
         for setting, of_setting in fits.items()
@@ -118,5 +122,6 @@ def rows(
     ]
 
 
-def _row(lesson: Lesson, setting: str, figures: dict[str, float]) -> Row:
+def row(lesson: Lesson, setting: str, figures: dict[str, float]) -> Row:
+    """Of one fit; the seed is that of its recipe."""
     return Row(setting=setting, seed=lesson.learner.recipe.seed, figures=figures)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.datasets import load_sample_image
@@ -21,17 +20,17 @@ from mien_training.config.augmentation import (
     RandomCrop,
     Rotation,
 )
-from mien_training.config.recipe import Batches, Crop
+from mien_training.config.recipe import Batches, Crop, Recipe
 from mien_training.data import Crops, Images
-from mien_training.lab import classes, comparison, figure, recipes
-from mien_training.lab.comparison import PER_CENT, Between
+from mien_training.lab import classes, figure, fits, recipes
+from mien_training.lab.classes import Wrong
+from mien_training.lab.comparison import PER_CENT, Between, of_units
 from mien_training.lab.experiment import Experiment, Result, Scale, Trial
+from mien_training.lab.fits import EER, ERROR, DigitFit, FaceFit
 from mien_training.lab.learning import learn
 from mien_training.lab.record import Comparison, Finding, Row, Table
 from mien_training.lab.split import Split
 from mien_training.lab.verdict import every, is_larger, is_smaller
-from mien_training.lab.verification import Verified
-from mien_training.learner import Learner
 
 KINDS = {
     "flip": Augmentation(flip=Flip(probability=1)),
@@ -53,74 +52,74 @@ BUT = "all but {}"
 EACH_TRAIN = 6
 """Pictures of each digit to learn from, so that there is something to add to."""
 DIGIT_BATCHES = Batches(people=10, pictures=3)
-FACE_SETTINGS = (NONE, FLIP, ALL)
-ERROR, EER = "test error (%)", "EER (%)"
 CHANGED = "test error on pictures with {} (%)"
-STEPS_AS_FACES = 3
-"""Epochs of the few digits for one of the faces."""
+DIGIT_EPOCHS = 5
+"""Of the few digits for one of the faces."""
 TILE, GAP = 112, 26
 """Pixels of a tile, and above it."""
 TILE_SEED = 4
 """Draws a change of each kind that can be seen."""
-Wrong = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Tested:
+class Tested(DigitFit):
     """Which test pictures are taken for another digit: as they are, and changed by a kind."""
 
-    wrong: Wrong
-    """[T]."""
     changed: Mapping[str, Wrong]
     """[T] each; of every kind for the setting without any, of its own for one alone."""
 
+    def row(self, setting: str, **more: float) -> Row:
+        own = {CHANGED.format(kind): _error(wrong) for kind, wrong in self.changed.items()}
+        return super().row(setting, **own, **more)
+
 
 def _run(trial: Trial) -> Result:
-    split = trial.digits(recipes.DIGIT_SIDE)
+    split, people = trial.digits(recipes.DIGIT_SIDE), trial.faces(recipes.FACE_SIDE)
     digits = {
-        setting: [_digits(setting, seed, trial.epochs, split) for seed in trial.seeds]
-        for setting in settings()
+        setting: [_digits(kinds, seed, trial.epochs, split) for seed in trial.seeds]
+        for setting, kinds in digit_settings().items()
     }
-    people = trial.faces(recipes.FACE_SIDE)
     faces = {
-        setting: [_faces(setting, seed, trial.epochs, people) for seed in trial.seeds]
-        for setting in FACE_SETTINGS
+        setting: fits.on_faces(
+            [_of_faces(kinds, seed, trial.epochs) for seed in trial.seeds], people
+        )
+        for setting, kinds in settings().items()
     }
-    table = Table.of(
-        f"{len(split.train.people) * EACH_TRAIN} digits to learn from, "
-        f"{len(split.test.labels)} to test on",
-        _digit_rows(digits, trial.seeds),
+    count = len(split.train.people) * EACH_TRAIN
+    tables = (
+        Table.of("Unseen people", fits.rows(faces)),
+        Table.of(
+            f"{count} digits to learn from, {len(split.test.labels)} to test on", fits.rows(digits)
+        ),
     )
-    eers = Table.of("Unseen people", _face_rows(faces, trial.seeds))
-    comparisons = (*_of_faces(faces), *_of_digits(digits), *_of_changed(digits))
-    finding = judge(table, eers, comparisons)
-    return Result((table, eers), comparisons, (), finding, _draw(table, eers, comparisons))
+    comparisons = _compared(faces, digits)
+    return Result(tables, comparisons, (), judge(*tables, comparisons), _draw(tables, comparisons))
 
 
-def judge(digits: Table, faces: Table, comparisons: Sequence[Comparison]) -> Finding:
+def judge(faces: Table, digits: Table, comparisons: Sequence[Comparison]) -> Finding:
     """Looks its comparisons up by figure and settings."""
     by_name = {(each.figure, each.first, each.second): each for each in comparisons}
     for_faces = by_name[EER, NONE, ALL]
     for_digits = by_name[ERROR, NONE, BUT.format(FLIP)]
     flipped = by_name[ERROR, BUT.format(FLIP), ALL]
     noisy = by_name[CHANGED.format(NOISE), NONE, NOISE]
-    verdict = every(
-        (is_smaller(for_faces), is_smaller(for_digits), is_larger(flipped), is_smaller(noisy))
+    parts = (is_smaller(for_faces), is_smaller(for_digits), is_larger(flipped), is_smaller(noisy))
+    alone, last, of_digits = (
+        _listed(by_name[figure, first.format(kind), second.format(kind)] for kind in KINDS)
+        for figure, first, second in ((EER, NONE, "{}"), (EER, BUT, ALL), (ERROR, NONE, "{}"))
     )
-    alone = _listed(by_name[ERROR, NONE, kind] for kind in KINDS)
-    worth = _listed(by_name[ERROR, BUT.format(kind), ALL] for kind in KINDS)
     tolerant = [kind for kind in KINDS if by_name[CHANGED.format(kind), NONE, kind].high < 0]
-    plain = digits.means[NONE][ERROR]
     return Finding(
-        verdict=verdict,
+        verdict=every(parts),
         sentence=(
-            f"On unseen people all seven take the EER from {_change(for_faces)}, flipping alone "
-            f"to {faces.means[FLIP][EER]:.1f} %. Of a few digits to learn from, all but flipping, "
-            f"which makes no digit of a digit, take the error from {_change(for_digits)}; adding "
-            f"flips takes it from {_change(flipped)}. Alone added to none ({plain:.1f} %), in "
-            f"percentage points: {alone}. Added as the last of the seven: {worth}. On noisy "
-            f"digits noise takes the error from {_change(noisy)}; a kind alone helps on pictures "
-            f"changed by itself, beyond chance, for {len(tolerant)} of {len(KINDS)} "
+            f"On unseen people all seven take the EER from {_change(for_faces)}. Alone added to "
+            f"none ({faces.means[NONE][EER]:.1f} %), in percentage points: {alone}. Added as the "
+            f"last of the seven ({faces.means[ALL][EER]:.1f} %): {last}. Of a few digits to learn "
+            f"from, all but flipping, which makes no digit of a digit, take the error from "
+            f"{_change(for_digits)}; adding flips takes it from {_change(flipped)}. Alone added to "
+            f"none ({digits.means[NONE][ERROR]:.1f} %): {of_digits}. On noisy digits noise takes "
+            f"the error from {_change(noisy)}; a kind alone helps on pictures changed by itself, "
+            f"beyond chance, for {len(tolerant)} of {len(KINDS)} "
             f"({', '.join(tolerant) or 'none'})."
         ),
     )
@@ -148,6 +147,12 @@ def settings() -> dict[str, tuple[str, ...]]:
         ALL: tuple(KINDS),
         **{BUT.format(kind): tuple(each for each in KINDS if each != kind) for kind in KINDS},
     }
+
+
+def digit_settings() -> dict[str, tuple[str, ...]]:
+    """Of all but each, flips alone: the others of them are looked at with faces."""
+    left_out = {BUT.format(kind) for kind in KINDS if kind != FLIP}
+    return {name: kinds for name, kinds in settings().items() if name not in left_out}
 
 
 def together(kinds: Sequence[str], probability: float = CHANCE) -> Augmentation:
@@ -188,110 +193,75 @@ def tiles(picture: Images) -> dict[str, Images]:
     return found
 
 
-def _digits(setting: str, seed: int, epochs: int, split: Split) -> Tested:
-    kinds = settings()[setting]
+def _digits(kinds: Sequence[str], seed: int, epochs: int, split: Split) -> Tested:
     recipe = recipes.digits(
-        seed,
-        epochs * STEPS_AS_FACES,
-        batches=DIGIT_BATCHES,
-        augmentation=together(kinds),
+        seed, epochs * DIGIT_EPOCHS, batches=DIGIT_BATCHES, augmentation=together(kinds)
     )
-    learner = learn(recipe, first_of_each(split.train, seed)).learner
-    looked_at = KINDS if setting == NONE else kinds if len(kinds) == 1 else ()
+    lesson = learn(recipe, first_of_each(split.train, seed))
+    learner = lesson.learner
+    looked_at = kinds if len(kinds) == 1 else () if kinds else KINDS
     return Tested(
+        lesson=lesson,
         wrong=classes.wrong(learner, split.test),
-        changed={kind: _wrong_when_changed(learner, split.test, kind) for kind in looked_at},
+        changed={kind: classes.wrong(learner, changed(split.test, kind)) for kind in looked_at},
     )
 
 
-def _wrong_when_changed(learner: Learner, test: Crops, kind: str) -> Wrong:
-    return classes.wrong(learner, changed(test, kind))
+def _of_faces(kinds: Sequence[str], seed: int, epochs: int) -> Recipe:
+    return recipes.faces(seed, epochs, augmentation=together(kinds))
 
 
-def _faces(setting: str, seed: int, epochs: int, split: Split) -> Verified:
-    recipe = recipes.faces(seed, epochs, augmentation=together(settings()[setting]))
-    return Verified.by(learn(recipe, split.train).network, split.test)
+def _error(wrong: Wrong) -> float:
+    return PER_CENT * float(wrong.mean())
 
 
-def _digit_rows(digits: Mapping[str, Sequence[Tested]], seeds: Sequence[int]) -> list[Row]:
-    return [
-        Row(
-            setting=setting,
-            seed=seed,
-            figures={ERROR: PER_CENT * float(tested.wrong.mean())}
-            | {
-                CHANGED.format(kind): PER_CENT * float(wrong.mean())
-                for kind, wrong in tested.changed.items()
-            },
-        )
-        for setting, fits in digits.items()
-        for seed, tested in zip(seeds, fits, strict=True)
-    ]
+def _compared(
+    faces: Mapping[str, Sequence[FaceFit]], digits: Mapping[str, Sequence[Tested]]
+) -> tuple[Comparison, ...]:
+    added = [(NONE, second) for second in (ALL, *KINDS)]
+    last = [(BUT.format(kind), ALL) for kind in KINDS]
+    flips = [(NONE, BUT.format(FLIP)), (BUT.format(FLIP), ALL)]
+    return (
+        *(fits.eers_compared(faces, *pair) for pair in (*added, *last)),
+        *(fits.errors_compared(digits, *pair) for pair in (*added, *flips)),
+        *(_changed_compared(digits, kind) for kind in KINDS),
+    )
 
 
-def _face_rows(faces: Mapping[str, Sequence[Verified]], seeds: Sequence[int]) -> list[Row]:
-    return [
-        Row(setting=setting, seed=seed, figures={EER: PER_CENT * verified.eer})
-        for setting, fits in faces.items()
-        for seed, verified in zip(seeds, fits, strict=True)
-    ]
-
-
-def _of_faces(faces: Mapping[str, Sequence[Verified]]) -> list[Comparison]:
-    return [
-        comparison.of_eers(Between(EER, NONE, setting), faces[NONE], faces[setting])
-        for setting in (ALL, FLIP)
-    ]
-
-
-def _of_digits(digits: Mapping[str, Sequence[Tested]]) -> list[Comparison]:
-    pairs = [
-        *((NONE, second) for second in (ALL, BUT.format(FLIP), *KINDS)),
-        *((BUT.format(kind), ALL) for kind in KINDS),
-    ]
-    return [
-        _of_units(
-            Between(ERROR, first, second),
-            *([fit.wrong for fit in digits[each]] for each in (first, second)),
-        )
-        for first, second in pairs
-    ]
-
-
-def _of_changed(digits: Mapping[str, Sequence[Tested]]) -> list[Comparison]:
+def _changed_compared(digits: Mapping[str, Sequence[Tested]], kind: str) -> Comparison:
     """None and the kind alone, on pictures changed by the kind."""
-    return [
-        _of_units(
-            Between(CHANGED.format(kind), NONE, kind),
-            *([fit.changed[kind] for fit in digits[each]] for each in (NONE, kind)),
-        )
-        for kind in KINDS
-    ]
+    first, second = ([fit.changed[kind] for fit in digits[each]] for each in (NONE, kind))
+    between = Between(CHANGED.format(kind), NONE, kind)
+    return of_units(between, first, second, "test pictures", PER_CENT)
 
 
-def _of_units(between: Between, first: Sequence[Wrong], second: Sequence[Wrong]) -> Comparison:
-    return comparison.of_units(between, first, second, "test pictures", PER_CENT)
-
-
-def _draw(table: Table, eers: Table, comparisons: Sequence[Comparison]) -> Figure:
+def _draw(tables: Sequence[Table], comparisons: Sequence[Comparison]) -> Figure:
+    faces, digits = tables
     drawn, panels = figure.grid(10.0, rows=3, columns=2)
     shown = list(tiles(_flower()).items())
     for axes, part in zip(panels[:2], (shown[:4], shown[4:]), strict=True):
         _tiled(axes, part)
-    of_error = [each for each in comparisons if each.figure == ERROR]
-    of_own = [
-        each for each in comparisons if each.second in KINDS and each.figure not in {ERROR, EER}
-    ]
-    alone, last, own, faces = panels[2:]
-    _changes(alone, [(each.second, each) for each in of_error if each.first == NONE])
-    alone.set_title(f"Digits: added to none ({table.means[NONE][ERROR]:.1f} %)", fontsize=11)
-    _changes(last, list(zip(KINDS, of_error[-len(KINDS) :], strict=True)))
-    last.set_title("Digits: added as the last of the seven", fontsize=11)
-    _changes(own, [(each.second, each) for each in of_own])
-    own.set_title("Digits changed by the kind that was added", fontsize=11)
-    figure.bars(faces, FACE_SETTINGS, [eers.seeds_of(name, EER) for name in FACE_SETTINGS], EER)
-    faces.set_title("Unseen people", fontsize=11)
+    plain, whole, few = faces.means[NONE][EER], faces.means[ALL][EER], digits.means[NONE][ERROR]
+    eers, errors = ([each for each in comparisons if each.figure == name] for name in (EER, ERROR))
+    own = [each for each in comparisons if each.figure not in {EER, ERROR}]
+    charts = {
+        f"Unseen people: added to none ({plain:.1f} %)": _seconds(eers, NONE),
+        f"Unseen people: the last of all ({whole:.1f} %)": list(
+            zip(KINDS, eers[-len(KINDS) :], strict=True)
+        ),
+        f"Digits: added to none ({few:.1f} %)": _seconds(errors, NONE),
+        "Digits changed by the kind that was added": _seconds(own, NONE),
+    }
+    for axes, (title, chart) in zip(panels[2:], charts.items(), strict=True):
+        name = "EER" if title.startswith("Unseen") else "error"
+        _changes(axes, chart, f"change of the {name} (percentage points)")
+        axes.set_title(title, fontsize=11)
     return drawn
+
+
+def _seconds(found: Iterable[Comparison], first: str) -> list[tuple[str, Comparison]]:
+    """Of comparisons with a setting, by the other one."""
+    return [(each.second, each) for each in found if each.first == first]
 
 
 def _flower() -> Images:
@@ -313,7 +283,7 @@ def _tiled(axes: Axes, found: Sequence[tuple[str, Images]]) -> None:
     axes.set_axis_off()
 
 
-def _changes(axes: Axes, found: Sequence[tuple[str, Comparison]]) -> None:
+def _changes(axes: Axes, found: Sequence[tuple[str, Comparison]], name: str) -> None:
     """Differences with their intervals, each by its name."""
     places = range(len(found))
     middles = [each.difference for _, each in found]
@@ -323,10 +293,10 @@ def _changes(axes: Axes, found: Sequence[tuple[str, Comparison]]) -> None:
     ]
     axes.errorbar(middles, places, xerr=reach, fmt="o", color=figure.COLOURS[0], capsize=3)
     axes.axvline(0, color="#222222", linewidth=0.8)
-    axes.set_yticks(places, [name for name, _ in found])
+    axes.set_yticks(places, [setting for setting, _ in found])
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("change of the error (% points)")
+    axes.set_xlabel(name)
 
 
 EXPERIMENT = Experiment(
@@ -342,7 +312,7 @@ EXPERIMENT = Experiment(
         "each with a 95 % interval on its side of 0."
     ),
     data="digits and faces",
-    quick=Scale(seeds=2, epochs=30),
+    quick=Scale(seeds=3, epochs=12),
     full=Scale(seeds=5, epochs=60),
     run=_run,
 )

@@ -14,11 +14,11 @@ from mien_training.config.networks import LeNetPlus
 from mien_training.config.optimisation import Adam
 from mien_training.config.recipe import Recipe
 from mien_training.data import Crops
-from mien_training.lab import classes, figure, recipes
+from mien_training.lab import classes, figure, fits, recipes
 from mien_training.lab.classes import Wrong
 from mien_training.lab.comparison import PER_CENT, Between, of_units
 from mien_training.lab.experiment import Experiment, Result, Scale, Trial
-from mien_training.lab.learning import Shuffled, learn
+from mien_training.lab.learning import Lesson, Shuffled, learn
 from mien_training.lab.record import Comparison, Finding, Row, Table, Verdict
 from mien_training.lab.split import Split
 from mien_training.lab.verdict import every, is_smaller
@@ -41,6 +41,7 @@ Points = npt.NDArray[np.float64]
 class Fit:
     """One network, as it sees both parts."""
 
+    lesson: Lesson
     train: Points
     test: Points
     train_wrong: Wrong
@@ -50,31 +51,26 @@ class Fit:
     of the classes are from their middle; means are those of the training pictures."""
     spread_test: Points
 
-    def row(self, setting: str, seed: int) -> Row:
+    def row(self, setting: str, **more: float) -> Row:
         figures = {
             SPREAD_TRAIN: float(self.spread_train.mean()),
             SPREAD_TEST: float(self.spread_test.mean()),
             ERROR_TRAIN: PER_CENT * float(self.train_wrong.mean()),
             ERROR_TEST: PER_CENT * float(self.test_wrong.mean()),
         }
-        return Row(setting=setting, seed=seed, figures=figures)
+        return fits.row(self.lesson, setting, figures | more)
 
 
 def _run(trial: Trial) -> Result:
     data = trial.digits(recipes.DIGIT_SIDE)
     weights = dict(zip(SETTINGS, (0.0, *LAMBDAS), strict=True))
-    fits = {
+    learned = {
         setting: [fit(_recipe(seed, trial.epochs, weight), data) for seed in trial.seeds]
         for setting, weight in weights.items()
     }
-    rows = [
-        each.row(setting, seed)
-        for setting, of_setting in fits.items()
-        for each, seed in zip(of_setting, trial.seeds, strict=True)
-    ]
-    table = Table.of("Digits in two dimensions", rows)
-    comparisons = _compared(fits)
-    first = {setting: of_setting[0] for setting, of_setting in fits.items()}
+    table = Table.of("Digits in two dimensions", fits.rows(learned))
+    comparisons = _compared(learned)
+    first = {setting: of_setting[0] for setting, of_setting in learned.items()}
     return Result((table,), comparisons, (), judge(table, comparisons), _draw(first, data))
 
 
@@ -107,10 +103,12 @@ def _told(table: Table, comparisons: Sequence[Comparison], spread: str) -> str:
 
 
 def fit(recipe: Recipe, data: Split) -> Fit:
-    learner = learn(recipe, data.train, Shuffled(data.train, BATCH, recipe.seed)).learner
+    lesson = learn(recipe, data.train, Shuffled(data.train, BATCH, recipe.seed))
+    learner = lesson.learner
     train, test = (classes.embeddings(learner, part).double().numpy() for part in data)
     means = class_means(train, data.train)
     return Fit(
+        lesson=lesson,
         train=train,
         test=test,
         train_wrong=classes.wrong(learner, data.train),
@@ -144,21 +142,21 @@ def _recipe(seed: int, epochs: int, weight: float) -> Recipe:
     )
 
 
-def _compared(fits: dict[str, list[Fit]]) -> tuple[Comparison, ...]:
-    learned = {name: [each.spread_train for each in of_name] for name, of_name in fits.items()}
-    unseen = {name: [each.spread_test for each in of_name] for name, of_name in fits.items()}
+def _compared(learned: dict[str, list[Fit]]) -> tuple[Comparison, ...]:
+    seen = {name: [each.spread_train for each in of_name] for name, of_name in learned.items()}
+    unseen = {name: [each.spread_test for each in of_name] for name, of_name in learned.items()}
     errors = [
         of_units(
             Between(ERROR_TEST, SOFTMAX, setting),
-            [each.test_wrong for each in fits[SOFTMAX]],
-            [each.test_wrong for each in fits[setting]],
+            [each.test_wrong for each in learned[SOFTMAX]],
+            [each.test_wrong for each in learned[setting]],
             "test pictures",
             scale=PER_CENT,
         )
         for setting in SETTINGS[1:]
     ]
     return (
-        *_steps(SPREAD_TRAIN, learned, "training pictures"),
+        *_steps(SPREAD_TRAIN, seen, "training pictures"),
         *_steps(SPREAD_TEST, unseen, "test pictures"),
         *errors,
     )
@@ -175,11 +173,11 @@ def _steps(spread: str, values: dict[str, list[Points]], units: str) -> list[Com
 CLASS_COLOURS = (*figure.COLOURS, "#7F7F7F", "#7A4B1E")
 
 
-def _draw(fits: dict[str, Fit], data: Split) -> Figure:
-    drawn, panels = figure.grid(4.8, rows=2, columns=len(fits))
-    for column, (setting, each) in enumerate(fits.items()):
+def _draw(first: dict[str, Fit], data: Split) -> Figure:
+    drawn, panels = figure.grid(4.8, rows=2, columns=len(first))
+    for column, (setting, each) in enumerate(first.items()):
         for row, (points, crops) in enumerate(((each.train, data.train), (each.test, data.test))):
-            axes = panels[row * len(fits) + column]
+            axes = panels[row * len(first) + column]
             _scatter(axes, points, crops)
             axes.set_xlabel("1st feature", fontsize=9)
             axes.set_ylabel("2nd feature", fontsize=9)

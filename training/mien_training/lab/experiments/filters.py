@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import cv2
 import numpy as np
@@ -298,11 +298,9 @@ def _by_sigma(gaussians: Table) -> list[Curve]:
 
 def _draw(masks_: Table, curves: Sequence[Curve], fits: Mapping[str, Fit], train: Crops) -> Figure:
     drawn, panels = figure.grid(5.6, rows=2, columns=4)
-    for number, curve in enumerate(curves[:2]):
-        colour, marker = figure.COLOURS[number], figure.MARKERS[number]
-        panels[0].plot(
-            curve.x, curve.y, marker, color=colour, markersize=3, linestyle="", label=curve.setting
-        )
+    for curve in curves[:2]:
+        look = _look_of(curve.setting)
+        panels[0].plot(curve.x, curve.y, **look, markersize=3, linestyle="", label=curve.setting)
     panels[0].set(yscale="log", xlabel="squared distance", ylabel="weight by the largest")
     panels[0].set_title("The masks", fontsize=11)
     panels[0].legend(frameon=False, fontsize=9)
@@ -314,9 +312,9 @@ def _draw(masks_: Table, curves: Sequence[Curve], fits: Mapping[str, Fit], train
         axes.set_title(title, fontsize=11)
     panels[1].set_ylabel("samples across")
     panels[2].set_ylabel("squared differences left (%)")
-    for name, marker in zip(masks(), ("s", "^"), strict=True):
+    for name in masks():
         figures = masks_.means[name]
-        panels[2].plot(figures[SIGMA], figures[ROUGH], marker, color=figure.COLOURS[1], label=name)
+        panels[2].plot(figures[SIGMA], figures[ROUGH], **_look_of(name), linestyle="", label=name)
     panels[2].legend(frameon=False, fontsize=9)
     _pictured(panels[3], _smoothed(), "Flower: plain, σ = 1, σ = 4.5")
     for axes, (name, fit) in zip(panels[4:6], fits.items(), strict=True):
@@ -326,6 +324,19 @@ def _draw(masks_: Table, curves: Sequence[Curve], fits: Mapping[str, Fit], train
     maps = _maps(fits[LEARNED].network, face.round().astype(np.uint8))
     _pictured(panels[7], mosaic(maps[:9], columns=3), "Its feature maps", fontsize=10)
     return drawn
+
+
+class Look(TypedDict):
+    """Of the points of a mask."""
+
+    marker: str
+    color: str
+
+
+def _look_of(mask: str) -> Look:
+    """The same in all charts; the first colour is that of Gaussians."""
+    number = 1 + list(masks()).index(mask)
+    return {"marker": figure.MARKERS[number], "color": figure.COLOURS[number]}
 
 
 def _pictured(axes: Axes, picture: Values, title: str, fontsize: int = 9) -> None:

@@ -188,7 +188,7 @@ def _draw(curves: Sequence[Curve], table: Table) -> Figure:
     ):
         chosen = {curve.setting: curve for curve in curves if curve.panel == panel}
         figure.lines(axes, [chosen[name] for name in names if name in chosen])
-        axes.set(ylabel="training loss", yscale="log", ylim=(1e-2, 10))
+        axes.set(ylabel="training loss", yscale="log", ylim=(1e-2, None))
         axes.set_xlabel({STEPS: "step", SECONDS: "seconds"}[panel])
         axes.legend(frameon=False, fontsize=7.5)
     steps.set(xscale="log", title="Optimisers")

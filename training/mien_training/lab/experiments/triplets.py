@@ -1,6 +1,6 @@
 """How the selection of triplets decides what is left to learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -20,11 +20,11 @@ from mien_training.config.losses import (
     Triplet,
 )
 from mien_training.data import Crops
-from mien_training.lab import figure, recipes
+from mien_training.lab import figure, fits, recipes
 from mien_training.lab.comparison import PER_CENT, Between, of_eers, of_units
 from mien_training.lab.experiment import Experiment, Result, Scale, Trial
 from mien_training.lab.learning import Lesson, learn
-from mien_training.lab.record import Comparison, Curve, Finding, Row, Table
+from mien_training.lab.record import Comparison, Curve, Finding, Row, Table, Verdict
 from mien_training.lab.split import Split
 from mien_training.lab.verdict import every, is_larger, is_smaller
 from mien_training.lab.verification import Verified
@@ -43,6 +43,9 @@ SELECTIONS: dict[str, Selection] = {
 }
 PARTS = 5
 """The last fifth of the steps is what a run has come to."""
+PIECES = 6
+"""Of a fifth, which chance draws again: 6 epochs of 30. Neighbouring steps are much alike, so that
+single ones would make intervals too narrow."""
 WINDOW = 9
 """Steps, an epoch of the ORL faces, over which drawn curves are averaged."""
 LOOKS = 10
@@ -77,7 +80,7 @@ class Run:
 
     lesson: Lesson
     shares: tuple[float, ...]
-    """Of the selected triplets, those with a loss; [steps]."""
+    """Of the selected triplets, those with a loss; [steps], without one that was not taken."""
     looked: tuple[tuple[int, float], ...]
     """Steps behind it, and the EER on unseen people in per cent."""
     verified: Verified
@@ -88,18 +91,25 @@ class Run:
         """Of all triplets of the batches, those with a loss; [steps]."""
         return self.lesson.column("active_triplets")
 
-    def row(self, setting: str, seed: int) -> Row:
-        figures = {
+    def row(self, setting: str, **more: float) -> Row:
+        """Of its own steps, where it was stopped; without what steps tell where it made none."""
+        told = {
+            EER: PER_CENT * self.verified.eer,
+            STOPPED: float(self.lesson.stopped is not None),
+        }
+        return fits.row(self.lesson, setting, self._of_steps() | told | more)
+
+    def _of_steps(self) -> dict[str, float]:
+        if not self.shares:
+            return {}
+        return {
             START: PER_CENT * float(np.mean(_first(self.shares))),
             END: PER_CENT * float(np.mean(_last(self.shares))),
             ACTIVE: PER_CENT * float(np.mean(_last(self.left))),
             GRADIENT: float(np.mean(_last(self.lesson.column("gradient_norm")))),
             WITHIN: float(np.mean(_last(self.lesson.column("within_distance")))),
             BETWEEN: float(np.mean(_last(self.lesson.column("between_distance")))),
-            EER: PER_CENT * self.verified.eer,
-            STOPPED: float(self.lesson.stopped is not None),
         }
-        return Row(setting=setting, seed=seed, figures=figures)
 
 
 def _run(trial: Trial) -> Result:
@@ -108,37 +118,61 @@ def _run(trial: Trial) -> Result:
         setting: [fit(seed, trial.epochs, selection, data) for seed in trial.seeds]
         for setting, selection in SELECTIONS.items()
     }
-    rows = [
-        run.row(setting, seed)
-        for setting, of_setting in runs.items()
-        for run, seed in zip(of_setting, trial.seeds, strict=True)
-    ]
-    table = Table.of("Selections of triplets", rows)
+    table = Table.of("Selections of triplets", fits.rows(runs))
     comparisons = _compared(runs)
     curves = [curve for setting in runs for curve in _curves(setting, runs[setting])]
-    finding = judge(table, comparisons)
+    causes = {setting: _causes(of_setting) for setting, of_setting in runs.items()}
+    finding = judge(table, comparisons, causes)
     return Result((table,), comparisons, tuple(curves), finding, _draw(curves))
 
 
-def judge(table: Table, comparisons: Sequence[Comparison]) -> Finding:
-    """Comparisons of random with batch-hard: of the share with a loss, and of the EER."""
+def judge(
+    table: Table, comparisons: Sequence[Comparison], causes: Mapping[str, Sequence[str]]
+) -> Finding:
+    """Comparisons of random with batch-hard: of the share with a loss, and of the EER.
+
+    `causes`: why diagnose stopped runs of a setting, one for each that it stopped. Shares of steps
+    are compared only where it stopped none of the two.
+    """
     by_figure = {each.figure: each for each in comparisons if each.first == HARD}
-    fewer, left, worse = (by_figure[name] for name in (END, ACTIVE, EER))
-    means = table.means
-    rates = ", ".join(f"{means[name][EER]:.1f} with {name}" for name in SELECTIONS)
+    worse = by_figure[EER]
+    rates = ", ".join(f"{table.means[name][EER]:.1f} with {name}" for name in SELECTIONS)
+    sentences = [
+        f"Equal error rate on unseen people in per cent: {rates}; random less batch-hard "
+        f"{worse.difference:+.1f} ({worse.low:+.1f} to {worse.high:+.1f}).",
+        *(_told_of_stopped(table, name, found) for name, found in causes.items() if found),
+    ]
+    if causes.get(RANDOM) or causes.get(HARD):
+        sentences.append("So random and batch-hard did not learn alike, and nothing is decided.")
+        return Finding(verdict=Verdict.INCONCLUSIVE, sentence=" ".join(sentences))
+    fewer, left = by_figure[END], by_figure[ACTIVE]
     return Finding(
         verdict=every([is_smaller(fewer), is_larger(worse)]),
-        sentence=(
-            f"Of random triplets {means[RANDOM][START]:.1f} % have a loss in the first fifth of "
-            f"the steps and {means[RANDOM][END]:.1f} % in the last, of batch-hard ones "
-            f"{means[HARD][START]:.1f} % and {means[HARD][END]:.1f} %. In the end random ones "
-            f"leave {means[RANDOM][ACTIVE]:.2f} % of all triplets of the batches with a loss, "
-            f"batch-hard ones {means[HARD][ACTIVE]:.2f} % "
-            f"({left.low:+.2f} to {left.high:+.2f} more). "
-            f"Equal error rate on unseen people in per cent: {rates}; random less batch-hard "
-            f"{worse.difference:+.1f} ({worse.low:+.1f} to {worse.high:+.1f})."
-        ),
+        sentence=" ".join([_told_of_shares(table, left), *sentences]),
     )
+
+
+def _told_of_shares(table: Table, left: Comparison) -> str:
+    means = table.means
+    return (
+        f"Of random triplets {means[RANDOM][START]:.1f} % have a loss in the first fifth of the "
+        f"steps and {means[RANDOM][END]:.1f} % in the last, of batch-hard ones "
+        f"{means[HARD][START]:.1f} % and {means[HARD][END]:.1f} %. In the end random ones leave "
+        f"{means[RANDOM][ACTIVE]:.2f} % of all triplets of the batches with a loss, batch-hard "
+        f"ones {means[HARD][ACTIVE]:.2f} % ({left.low:+.2f} to {left.high:+.2f} more)."
+    )
+
+
+def _told_of_stopped(table: Table, setting: str, causes: Sequence[str]) -> str:
+    runs = len(table.seeds_of(setting, STOPPED))
+    return (
+        f"Diagnose stopped {len(causes)} of {runs} with {setting}, measured as it stood: "
+        f"{causes[0].rstrip('.')}."
+    )
+
+
+def _causes(runs: Sequence[Run]) -> list[str]:
+    return [run.lesson.stopped for run in runs if run.lesson.stopped is not None]
 
 
 def fit(seed: int, epochs: int, selection: Selection, data: Split) -> Run:
@@ -146,7 +180,8 @@ def fit(seed: int, epochs: int, selection: Selection, data: Split) -> Run:
     losses = Losses(triplet=Triplet(selection=selection))
     lesson = learn(recipes.faces(seed, epochs, losses=losses), data.train, look=watching)
     verified = Verified.by(lesson.network, data.test)
-    return Run(lesson, tuple(watching.shares), tuple(watching.looked), verified)
+    shares = watching.shares[: len(lesson.log)]
+    return Run(lesson, tuple(shares), tuple(watching.looked), verified)
 
 
 class Watching:
@@ -175,17 +210,18 @@ def _first(values: Sequence[float]) -> Sequence[float]:
 
 
 def _last(values: Sequence[float]) -> Sequence[float]:
-    return values[-max(1, len(values) // PARTS) :]
+    """In whole pieces, if there are as many."""
+    count = max(1, len(values) // PARTS)
+    return values[-(count - count % PIECES if count > PIECES else count) :]
+
+
+def _pieces(values: Sequence[float]) -> list[float]:
+    """Means of the pieces of the last fifth."""
+    last = np.asarray(_last(values))
+    return [float(piece.mean()) for piece in np.array_split(last, min(PIECES, len(last)))]
 
 
 def _compared(runs: dict[str, list[Run]]) -> tuple[Comparison, ...]:
-    selected, left = (
-        of_units(Between(name, HARD, RANDOM), one, other, "steps", scale=PER_CENT)
-        for name, (one, other) in {
-            END: ([_last(run.shares) for run in runs[name]] for name in (HARD, RANDOM)),
-            ACTIVE: ([_last(run.left) for run in runs[name]] for name in (HARD, RANDOM)),
-        }.items()
-    )
     rates = [
         of_eers(
             Between(EER, setting, RANDOM),
@@ -195,7 +231,21 @@ def _compared(runs: dict[str, list[Run]]) -> tuple[Comparison, ...]:
         for setting in runs
         if setting != RANDOM
     ]
-    return (selected, left, *rates)
+    return (*_shares_compared(runs[HARD], runs[RANDOM]), *rates)
+
+
+def _shares_compared(hard: Sequence[Run], random: Sequence[Run]) -> list[Comparison]:
+    """None where diagnose stopped a run, since the same steps are compared."""
+    if _causes([*hard, *random]):
+        return []
+    columns = {
+        END: ([_pieces(run.shares) for run in of_one] for of_one in (hard, random)),
+        ACTIVE: ([_pieces(run.left) for run in of_one] for of_one in (hard, random)),
+    }
+    return [
+        of_units(Between(name, HARD, RANDOM), one, other, "pieces of the run", scale=PER_CENT)
+        for name, (one, other) in columns.items()
+    ]
 
 
 def _curves(setting: str, runs: Sequence[Run]) -> list[Curve]:
@@ -211,9 +261,9 @@ def _curves(setting: str, runs: Sequence[Run]) -> list[Curve]:
         Curve.of(panel, setting, *_smoothed(_mean(columns) * SCALES.get(panel, 1)))
         for panel, columns in per_step.items()
     ]
-    steps = [step for step, _ in runs[0].looked]
-    rates = np.mean([[eer for _, eer in run.looked] for run in runs], axis=0)
-    return [*curves, Curve.of("eer", setting, steps, rates.tolist())]
+    rates = _mean([[eer for _, eer in run.looked] for run in runs]).tolist()
+    steps = [step for step, _ in runs[0].looked][: len(rates)]
+    return [*curves, Curve.of("eer", setting, steps, rates)]
 
 
 def _mean(columns: Sequence[Sequence[float]]) -> Steps:
@@ -265,7 +315,7 @@ EXPERIMENT = Experiment(
         "Reproduced if, in the last fifth of the steps, a smaller share of random triplets than of "
         "batch-hard ones has a loss, and random triplets end with the larger equal error rate on "
         "unseen people, both by intervals on one side of 0; not reproduced if either lies on the "
-        "other side."
+        "other side; inconclusive, too, if diagnose stops a run of one of the two."
     ),
     data="faces",
     quick=Scale(seeds=3, epochs=30),
