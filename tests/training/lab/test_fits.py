@@ -11,6 +11,7 @@ from mien_training.data import Crops
 from mien_training.lab import digits, faces, fits, recipes
 from mien_training.lab.fits import EER, ERROR, STEPS
 from mien_training.lab.split import Split
+from mien_training.lab.verification import Verified
 
 SMALL = Cnn(kind="cnn", channels=(4,), batch_normalisation=False, activation="relu")
 
@@ -83,7 +84,7 @@ def test_a_network_that_exploded_tells_nobody_apart(face_split: Split) -> None:
     with torch.no_grad():
         for weight in found.lesson.network.parameters():
             weight.fill_(float("nan"))
-    assert fits.verified(found.lesson, face_split.test).eer == pytest.approx(0.5)
+    assert Verified.by(found.lesson.network, face_split.test).eer == pytest.approx(0.5)
 
 
 def test_a_curve_has_few_points_and_keeps_the_mean() -> None:

@@ -9,6 +9,7 @@ from mien_training.lab.experiments import pooling
 from mien_training.lab.experiments.pooling import BESIDE, CHANGED, ERROR, POOLED, SETTINGS, SIDE
 from mien_training.lab.record import Comparison, Table, Verdict
 from tests.training.lab import made_up
+from tests.training.lab.whole import assert_whole
 
 FIELDS = {
     pooling.NONE: 1 + 2 + 2,
@@ -24,6 +25,10 @@ FIELDS = {
 @pytest.fixture(scope="module")
 def result() -> Result:
     return pooling.EXPERIMENT.run(Trial(Scale(1, 1)))
+
+
+def test_the_result_is_whole(result: Result) -> None:
+    assert_whole(result)
 
 
 def test_it_runs_and_compares_all_settings(result: Result) -> None:

@@ -21,11 +21,16 @@ from mien_training.lab.experiments.regularisers import (
 )
 from mien_training.lab.record import Comparison, Table, Verdict
 from tests.training.lab import made_up
+from tests.training.lab.whole import assert_whole
 
 
 @pytest.fixture(scope="module")
 def result() -> Result:
     return regularisers.EXPERIMENT.run(Trial(Scale(1, 1)))
+
+
+def test_the_result_is_whole(result: Result) -> None:
+    assert_whole(result)
 
 
 def test_it_runs_and_compares_all_with_none(result: Result) -> None:

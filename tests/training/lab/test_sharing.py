@@ -5,11 +5,16 @@ import pytest
 from mien_training.lab.experiment import Result, Scale, Trial
 from mien_training.lab.experiments import sharing
 from mien_training.lab.record import Table, Verdict
+from tests.training.lab.whole import assert_whole
 
 
 @pytest.fixture(scope="module")
 def result() -> Result:
     return sharing.EXPERIMENT.run(Trial(Scale(1, 0)))
+
+
+def test_the_result_is_whole(result: Result) -> None:
+    assert_whole(result)
 
 
 def test_formulas_and_counts_agree(result: Result) -> None:

@@ -1,6 +1,8 @@
 """What the result of any experiment must be: kept as JSON, named, and readable as a picture."""
 
-from matplotlib.axes import Axes
+from collections.abc import Sequence
+
+from matplotlib.text import Text
 
 from mien_training.lab.experiment import Result
 from mien_training.lab.record import Comparison, Curve, Finding, Part, Table
@@ -49,15 +51,15 @@ def _assert_comparisons_have_their_numbers(result: Result) -> None:
 def _assert_readable(result: Result) -> None:
     """Axes are named, and no text reaches beyond the picture's edge."""
     result.figure.draw_without_rendering()
-    for axes in result.figure.axes:
-        assert axes.get_xlabel(), axes.get_title()
-        assert axes.get_ylabel() or _is_labelled(axes), axes.get_title()
+    for axes in filter(lambda each: each.axison, result.figure.axes):  # pictures have none
+        assert axes.get_xlabel() or _is_labelled(axes.get_xticklabels()), axes.get_title()
+        assert axes.get_ylabel() or _is_labelled(axes.get_yticklabels()), axes.get_title()
     box = result.figure.get_tightbbox()  # inches
     width, height = result.figure.get_size_inches()
     assert -SLACK <= box.x0 <= box.x1 <= width + SLACK, box
     assert -SLACK <= box.y0 <= box.y1 <= height + SLACK, box
 
 
-def _is_labelled(axes: Axes) -> bool:
+def _is_labelled(ticks: Sequence[Text]) -> bool:
     """Whether words at its bars say what they are."""
-    return any(label.get_text().strip("-−.0123456789") for label in axes.get_yticklabels())
+    return any(label.get_text().strip("-−.0123456789") for label in ticks)

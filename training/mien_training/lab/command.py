@@ -54,7 +54,9 @@ def _run(
     takes_faces = "faces" in experiment.data
     if data and needs_faces and not takes_faces:
         raise click.BadParameter(
-            f"{listed.name} looks at no faces; leave it out", param_hint="--data"
+            f"{listed.name} looks at no faces; leave it out, or take one of those that do: "
+            f"{', '.join(each.name for each in LISTED if 'faces' in each.load().data)}",
+            param_hint="--data",
         )
     scale = experiment.full if full else experiment.quick
     trial = Trial(scale, seed, data if takes_faces else None)

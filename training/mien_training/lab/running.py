@@ -20,11 +20,12 @@ THREADS = 1
 RECORD, FIGURE, REPORT = "result.json", "figure.png", "report.html"
 OWN_FOLDER = "a folder of faces"
 """What `data` says of --data, whose path and pictures are nobody else's business."""
+ORL = "AT&T (ORL) faces"
 DATA = {
     "none": "none",
     "digits": "scikit-learn's digits",
-    "faces": "AT&T (ORL) faces",
-    "digits and faces": "scikit-learn's digits and AT&T (ORL) faces",
+    "faces": ORL,
+    "digits and faces": f"scikit-learn's digits and {ORL}",
 }
 PACKAGES = ("mien", "torch", "numpy", "scikit-learn")
 
@@ -36,12 +37,13 @@ def run(
     started = time.perf_counter()
     with device.reproducible(THREADS, torch.device("cpu")):
         result = experiment.run(trial)
+    told = DATA[experiment.data]
     record = Record(
         name=listed.name,
         title=listed.title,
         claim=experiment.claim,
         rule=experiment.rule,
-        data=OWN_FOLDER if trial.folder else DATA[experiment.data],
+        data=told if trial.folder is None else told.replace(ORL, OWN_FOLDER),
         full=full,
         seeds=trial.seeds,
         epochs=trial.epochs,

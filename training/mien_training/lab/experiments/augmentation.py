@@ -239,7 +239,8 @@ def _draw(tables: Sequence[Table], comparisons: Sequence[Comparison]) -> Figure:
     faces, digits = tables
     drawn, panels = figure.grid(10.0, rows=3, columns=2)
     shown = list(tiles(_flower()).items())
-    for axes, part in zip(panels[:2], (shown[:4], shown[4:]), strict=True):
+    half = -(-len(shown) // 2)
+    for axes, part in zip(panels[:2], (shown[:half], shown[half:]), strict=True):
         _tiled(axes, part)
     plain, whole, few = faces.means[NONE][EER], faces.means[ALL][EER], digits.means[NONE][ERROR]
     eers, errors = ([each for each in comparisons if each.figure == name] for name in (EER, ERROR))
@@ -250,7 +251,7 @@ def _draw(tables: Sequence[Table], comparisons: Sequence[Comparison]) -> Figure:
             zip(KINDS, eers[-len(KINDS) :], strict=True)
         ),
         f"Digits: added to none ({few:.1f} %)": _seconds(errors, NONE),
-        "Digits changed by the kind that was added": _seconds(own, NONE),
+        "Digits changed by the added kind": _seconds(own, NONE),
     }
     for axes, (title, chart) in zip(panels[2:], charts.items(), strict=True):
         name = "EER" if title.startswith("Unseen") else "error"
@@ -273,7 +274,7 @@ def _flower() -> Images:
 
 def _tiled(axes: Axes, found: Sequence[tuple[str, Images]]) -> None:
     """Two in a row, each under its name."""
-    canvas = np.full((len(found) // 2 * (TILE + GAP), 2 * (TILE + 4), 3), 255, dtype=np.uint8)
+    canvas = np.full((-(-len(found) // 2) * (TILE + GAP), 2 * (TILE + 4), 3), 255, dtype=np.uint8)
     for number, (name, tile) in enumerate(found):
         row, column = divmod(number, 2)
         top, left = row * (TILE + GAP) + GAP, column * (TILE + 4)

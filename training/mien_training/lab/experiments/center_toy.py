@@ -170,7 +170,7 @@ def _steps(spread: str, values: dict[str, list[Points]], units: str) -> list[Com
     ]
 
 
-CLASS_COLOURS = (*figure.COLOURS, "#7F7F7F", "#7A4B1E")
+CLASS_COLOURS = (*figure.COLOURS, "#7700DD", "#7A4B1E")
 
 
 def _draw(first: dict[str, Fit], data: Split) -> Figure:
