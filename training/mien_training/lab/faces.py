@@ -12,7 +12,7 @@ from mien_training.lab.split import Split
 SPLIT_SEED = 2026
 """The demo's, so that both have the same people; the same whatever an experiment's seeds."""
 TEST_SHARE = 0.25
-LEARNED, TESTED, PICTURES = 60, 30, 10
+LEARNED, TESTED, PICTURES = 40, 20, 10
 """Of a larger folder so many people, and of each so many pictures, are taken: a test of all pairs,
 resampled a thousand times, grows with the square, and an experiment shall end in ten minutes."""
 
