@@ -20,7 +20,6 @@ from tests.training.lab import made_up
 DOCS = Path(__file__).parents[3] / "docs"
 RESULTS = sorted((DOCS / "lab").glob("*/result.json"))
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
-TEN_MINUTES = 600
 LARGEST = 1_500_000
 """Bytes of everything in docs/lab."""
 
@@ -77,7 +76,6 @@ def test_results_are_of_the_experiment_as_it_is(path: Path) -> None:
     )
     quick = experiment.quick
     assert (record.seeds, record.epochs) == (Trial(quick).seeds, quick.epochs), "run it anew"
-    assert record.seconds < TEN_MINUTES
 
 
 def test_all_experiments_are_in_the_docs() -> None:

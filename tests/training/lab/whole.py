@@ -1,8 +1,6 @@
 """What the result of any experiment must be: kept as JSON, named, and readable as a picture."""
 
-from collections.abc import Sequence
-
-from matplotlib.text import Text
+from matplotlib.axis import Axis
 
 from mien_training.lab.experiment import Result
 from mien_training.lab.record import Comparison, Curve, Finding, Part, Table
@@ -52,14 +50,19 @@ def _assert_readable(result: Result) -> None:
     """Axes are named, and no text reaches beyond the picture's edge."""
     result.figure.draw_without_rendering()
     for axes in filter(lambda each: each.axison, result.figure.axes):  # pictures have none
-        assert axes.get_xlabel() or _is_labelled(axes.get_xticklabels()), axes.get_title()
-        assert axes.get_ylabel() or _is_labelled(axes.get_yticklabels()), axes.get_title()
+        assert _is_named(axes.xaxis), axes.get_title()
+        assert _is_named(axes.yaxis), axes.get_title()
     box = result.figure.get_tightbbox()  # inches
     width, height = result.figure.get_size_inches()
     assert -SLACK <= box.x0 <= box.x1 <= width + SLACK, box
     assert -SLACK <= box.y0 <= box.y1 <= height + SLACK, box
 
 
-def _is_labelled(ticks: Sequence[Text]) -> bool:
-    """Whether words at its bars say what they are."""
-    return any(label.get_text().strip("-−.0123456789") for label in ticks)
+def _is_named(axis: Axis) -> bool:
+    """By its label, or by words at its bars; a picture has no ticks and needs none."""
+    ticks = [label.get_text() for label in axis.get_ticklabels()]
+    return bool(axis.get_label_text() or not ticks or any(map(_is_a_word, ticks)))
+
+
+def _is_a_word(tick: str) -> bool:
+    return bool(tick.strip("-−.0123456789"))

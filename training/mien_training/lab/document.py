@@ -33,7 +33,8 @@ each. All of them learn with mien's own networks, losses, optimisers and learner
 `make docs` makes this page from the `result.json` files in [lab/](lab), where every number is. A
 claim that did not come out is reported as such. Numbers are means over the seeds, intervals are
 95 % intervals of a paired bootstrap: the same resamples for both settings. They say what happened
-at this size, on these pictures; they are no law.
+at this size, on these pictures; they are no law. Seconds are of the clock, and more where the
+machine had other work.
 """
 
 
