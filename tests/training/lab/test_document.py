@@ -115,6 +115,14 @@ def test_a_run_is_taken_and_the_page_written(run: Path, tmp_path: Path) -> None:
         assert small.mode == "P"
 
 
+def test_the_page_says_how_many_p_values_there_are(run: Path) -> None:
+    record = Record.read((run / "result.json").read_bytes())
+    (known,) = record.comparisons
+    many = [known.model_copy(update={"p_value": value}) for value in (0.002, 0.05, 0.3)]
+    told = document._caution([record, record.model_copy(update={"comparisons": tuple(many * 13)})])
+    assert "40 on this page, of which 13 have p < 0.05 and about 2 would" in told
+
+
 def test_faces_stay_out_of_the_docs(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

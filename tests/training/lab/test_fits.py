@@ -95,3 +95,8 @@ def test_a_curve_has_few_points_and_keeps_the_mean() -> None:
     assert pieces == sorted(pieces)
     assert fits.in_pieces([3.0, 1.0]) == [3.0, 1.0]
     assert fits.in_pieces([]) == []
+
+
+def test_curves_of_several_runs_are_averaged_as_far_as_all_went() -> None:
+    assert fits.mean_of([[1.0, 2.0, 9.0], [3.0, 4.0]]) == [2, 3]
+    assert fits.mean_of([[1.0, 2.0], []]) == []

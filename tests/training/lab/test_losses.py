@@ -1,11 +1,13 @@
 """The experiment on losses."""
 
+import numpy as np
 import pytest
 
 from mien_training.lab.experiment import Result, Scale, Trial
 from mien_training.lab.experiments import losses
 from mien_training.lab.experiments.losses import BETWEEN, EER, SETTINGS, SOFTMAX, WITHIN
 from mien_training.lab.record import Finding, Verdict
+from mien_training.lab.verification import Verified
 from tests.training.lab import made_up
 from tests.training.lab.whole import assert_whole
 
@@ -60,6 +62,23 @@ def test_it_runs_small(result: Result) -> None:
     for figures in table.means.values():
         assert 0 < figures[EER] < 50
         assert 0 < figures[WITHIN] < figures[BETWEEN] < 2
+
+
+def test_distances_are_those_of_every_two_pictures() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(9, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    people = np.repeat(np.arange(3), 3)
+    within: list[float] = []
+    between: list[float] = []
+    for one in range(9):
+        for other in range(one + 1, 9):
+            same = people[one] == people[other]
+            distance = float(np.linalg.norm(vectors[one] - vectors[other]))
+            (within if same else between).append(distance)
+    found = losses._figures(Verified.of(vectors, people))
+    assert found[WITHIN] == pytest.approx(np.mean(within), abs=1e-5)
+    assert found[BETWEEN] == pytest.approx(np.mean(between), abs=1e-5)
 
 
 def test_the_result_is_whole(result: Result) -> None:

@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
+from mien.errors import LearningStopped
+from mien_training.batches import Batch
+from mien_training.config.networks import Cnn
 from mien_training.data import Crops
 from mien_training.lab import recipes
 from mien_training.lab.experiment import Result, Scale, Trial
 from mien_training.lab.experiments import regularisers
 from mien_training.lab.experiments.regularisers import (
+    DROP_CONNECT,
     EARLY,
     ERROR,
     LOSS,
@@ -20,6 +24,7 @@ from mien_training.lab.experiments.regularisers import (
     VALIDATION_LOSS,
 )
 from mien_training.lab.record import Comparison, Table, Verdict
+from mien_training.learner import Learner
 from tests.training.lab import made_up
 from tests.training.lab.whole import assert_whole
 
@@ -129,3 +134,27 @@ def test_each_setting_has_its_own_key_alone() -> None:
         assert optimiser.l1 == (0.01 if name == "L1" else 0)
         assert optimiser.weight_decay == (0.01 if name == "L2" else 0)
     assert EARLY not in STRENGTHS
+
+
+def test_a_run_that_diagnose_stops_early_is_averaged_as_far_as_it_went(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """DropConnect's first run ends after two epochs; its network is measured as it stood."""
+    step = Learner.step
+
+    def stopping(learner: Learner, group: list[Batch]) -> dict[str, float]:
+        network = learner.recipe.network
+        assert isinstance(network, Cnn)
+        is_first = network.drop_connect and learner.recipe.seed == 1
+        if is_first and learner.steps >= 2 * learner.steps_per_epoch:
+            raise LearningStopped("the gradient explodes")
+        return step(learner, group)
+
+    monkeypatch.setattr(Learner, "step", stopping)
+    monkeypatch.setattr(regularisers, "STRENGTHS", {NONE: (0.0,), DROP_CONNECT: (0.2,)})
+    monkeypatch.setattr(regularisers, "REGULARISERS", (DROP_CONNECT, EARLY))
+    monkeypatch.setattr(regularisers, "LOOKS", 1)
+    found = regularisers.EXPERIMENT.run(Trial(Scale(2, 4)))
+    lengths = {(each.panel, len(each.x), len(each.y)) for each in found.curves}
+    assert lengths == {(NONE, 5, 5), (DROP_CONNECT, 3, 3)}
+    assert found.tables[0].seeds_of(DROP_CONNECT, STOPPED) == [2, 4], "epochs"

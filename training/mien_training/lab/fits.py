@@ -88,6 +88,12 @@ def in_pieces(values: Sequence[float]) -> list[float]:
     return [float(piece.mean()) for piece in pieces]
 
 
+def mean_of(columns: Sequence[Sequence[float]]) -> list[float]:
+    """Of several runs, as far as all went: diagnose may have stopped one."""
+    shortest = min(map(len, columns))
+    return [float(value) for value in np.mean([each[:shortest] for each in columns], axis=0)]
+
+
 def parameters(lesson: Lesson) -> float:
     """Of the network and its class head."""
     modules = (lesson.network, lesson.learner.losses)

@@ -16,6 +16,7 @@ from mien_training.data import Crops
 from mien_training.lab import classes, comparison, figure, recipes
 from mien_training.lab.comparison import PER_CENT, Between
 from mien_training.lab.experiment import Experiment, Result, Scale, Trial
+from mien_training.lab.fits import mean_of
 from mien_training.lab.learning import Shuffled, learn
 from mien_training.lab.record import Comparison, Curve, Finding, Row, Table
 from mien_training.lab.verdict import every, is_smaller
@@ -106,7 +107,7 @@ def _run(trial: Trial) -> Result:
         [row for setting, each in kept.items() for row in _rows(setting, each, trial.seeds)],
     )
     curves = tuple(
-        Curve.of(setting, name, plain[0].epochs, mean)
+        Curve.of(setting, name, plain[0].epochs[: len(mean)], mean)
         for setting in STRENGTHS
         for name, mean in _mean_curves(kept[setting].fits).items()
     )
@@ -223,11 +224,10 @@ def _rows(setting: str, kept: Kept, seeds: Sequence[int]) -> list[Row]:
 
 
 def _mean_curves(fits: Sequence[Fit]) -> dict[str, list[float]]:
-    means = {
-        TRAIN_LOSS: np.mean([fit.train for fit in fits], axis=0),
-        VALIDATION_LOSS: np.mean([fit.validation for fit in fits], axis=0),
+    return {
+        TRAIN_LOSS: mean_of([fit.train for fit in fits]),
+        VALIDATION_LOSS: mean_of([fit.validation for fit in fits]),
     }
-    return {name: [float(value) for value in mean] for name, mean in means.items()}
 
 
 def _compared(kept: Mapping[str, Kept], name: str, setting: str) -> Comparison:

@@ -258,18 +258,14 @@ def _curves(setting: str, runs: Sequence[Run]) -> list[Curve]:
         "between": [run.lesson.column("between_distance") for run in runs],
     }
     curves = [
-        Curve.of(panel, setting, *_smoothed(_mean(columns) * SCALES.get(panel, 1)))
+        Curve.of(
+            panel, setting, *_smoothed(np.asarray(fits.mean_of(columns)) * SCALES.get(panel, 1))
+        )
         for panel, columns in per_step.items()
     ]
-    rates = _mean([[eer for _, eer in run.looked] for run in runs]).tolist()
+    rates = fits.mean_of([[eer for _, eer in run.looked] for run in runs])
     steps = [step for step, _ in runs[0].looked][: len(rates)]
     return [*curves, Curve.of("eer", setting, steps, rates)]
-
-
-def _mean(columns: Sequence[Sequence[float]]) -> Steps:
-    """Of several runs, as far as all went."""
-    shortest = min(map(len, columns))
-    return np.asarray(np.mean([column[:shortest] for column in columns], axis=0))
 
 
 def _smoothed(values: Steps) -> tuple[list[float], list[float]]:
