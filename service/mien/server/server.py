@@ -39,7 +39,7 @@ from mien.server.servicers.match import MatchServicer
 from mien.server.servicers.model import ModelServicer
 from mien.server.settings import Settings
 from mien.server.streams import Streams
-from mien.server.threads import arrange
+from mien.server.threads import arrange, yield_to_the_network
 from mien.server.tls import credentials
 from mien.server.upkeep import Upkeep
 from mien.server.wrong_keys import WrongKeys
@@ -146,7 +146,7 @@ class Server:
         self._arrival = ArrivalInterceptor(watch, settings.calls)
         most = CALLS_IN_ALL * settings.calls
         server = grpc.server(
-            ThreadPoolExecutor(most, thread_name_prefix="mien"),
+            ThreadPoolExecutor(most, thread_name_prefix="mien", initializer=yield_to_the_network),
             handlers=[self._doorway],
             interceptors=[
                 Handlers(self._doorway),
