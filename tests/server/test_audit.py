@@ -14,7 +14,7 @@ from mien.server.audit import Audit
 from mien.server.call import Call
 from mien.server.logs import JsonFormatter, without_secrets
 from tests.faces import encoded
-from tests.server.gated import wait
+from tests.server.waiting import wait
 from tests.server.watched import Watched, exercised
 
 

@@ -31,7 +31,8 @@ from mien.v1 import maintenance_pb2, probe_pb2
 from mien.v1.maintenance_pb2_grpc import MaintenanceServiceStub
 from tests.gallery.looks import looks
 from tests.server.galleries import DIM, person
-from tests.server.maintenance.room import eventually, leftovers
+from tests.server.maintenance.room import leftovers
+from tests.server.waiting import wait
 
 SUBJECTS, SAMPLES = 6, 17
 
@@ -94,7 +95,7 @@ class TestSnapshot:
         writer = threading.Thread(target=enrol)
         writer.start()
         try:
-            assert eventually(lambda: client.get_gallery("busy").samples > 5)
+            wait(lambda: client.get_gallery("busy").samples > 5)
             stamps = [keeper.snapshot("busy", tmp_path / f"{each}") for each in range(3)]
         finally:
             stop.set()
