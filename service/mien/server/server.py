@@ -25,7 +25,6 @@ from mien.server.enroller import Enroller
 from mien.server.explanations import Explanations
 from mien.server.guard import Guard, Inspector
 from mien.server.handlers import Handlers
-from mien.server.interceptors import ErrorInterceptor
 from mien.server.keyring import Keyring
 from mien.server.maintenance import MaintenanceServicer
 from mien.server.metrics import Metrics, MetricsPort
@@ -38,6 +37,7 @@ from mien.server.servicers.gallery import GalleryServicer
 from mien.server.servicers.match import MatchServicer
 from mien.server.servicers.model import ModelServicer
 from mien.server.settings import Settings
+from mien.server.statuses import ErrorInterceptor
 from mien.server.streams import Streams
 from mien.server.threads import arrange, yield_to_the_network
 from mien.server.tls import credentials
