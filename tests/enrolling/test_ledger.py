@@ -1,3 +1,4 @@
+import resource
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 from mien.enrolling.items import Refusal
 from mien.enrolling.ledger import COMMIT_EVERY, Ledger, Row
 from mien.enrolling.ledger_file import default_path, opened
-from mien.errors import DataDirectoryLocked, StoreInvalid
+from mien.errors import DataDirectoryLocked, StorageFull, StoreInvalid
 
 ROW = Row(
     "a/1.jpg",
@@ -196,3 +197,21 @@ def test_each_source_place_and_gallery_has_a_file(
     assert all(each.is_relative_to(tmp_path / "mien" / "enrolling") for each in told)
     monkeypatch.delenv("XDG_STATE_HOME")
     assert default_path(Path("/a"), "x", "g").is_relative_to(Path.home() / ".local" / "state")
+
+
+def see_many(ledger: Ledger) -> None:
+    for number in range(1000):
+        ledger.see(replace(ROW, key=f"ann/{number}.jpg"))
+    ledger.commit()
+
+
+def test_a_ledger_that_cannot_grow_is_not_to_be_begun_anew(path: Path) -> None:
+    """What would come of that is that everything is looked at again, and does not fit either."""
+    endless, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with begun(path) as ledger:
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (16 * 1024, most))
+            with pytest.raises(StorageFull, match=r"for the ledger .*; raise that limit \(ulimit"):
+                see_many(ledger)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (endless, most))

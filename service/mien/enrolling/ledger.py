@@ -17,6 +17,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from mien.enrolling.items import Outcome, Refusal
 from mien.enrolling.naming import shown
 from mien.errors import DataDirectoryLocked, StorageFull, StoreInvalid
+from mien.shortage import shortage
 
 VERSION = 1
 COMMIT_EVERY = 256
@@ -375,8 +376,8 @@ def _translated(error: sqlite3.Error, path: Path) -> Exception:
             f"another mien enroll works with the ledger {path}; wait for its end, or name another "
             "with --ledger"
         )
-    if name.startswith("SQLITE_FULL"):
-        return StorageFull(f"there is no room for the ledger {path}; make some, and run again")
+    if short := shortage(error):
+        return StorageFull(f"{short.what} for the ledger {path}; {short.remedy}, and run again")
     return StoreInvalid(
         f"the ledger {path} cannot be used ({error}); begin a new one with --afresh, or name "
         "another with --ledger"
