@@ -52,7 +52,10 @@ def main() -> None:
 def det(curves: dict[str, tuple[Rates, Rates]]) -> str:
     """The DET curves as SVG, down to the smallest FMR that the tables tell."""
     return charts.det_curves(
-        {title: (fmr[fmr >= DET[-1]], fnmr[fmr >= DET[-1]]) for title, (fmr, fnmr) in curves.items()}
+        {
+            title: (fmr[fmr >= DET[-1]], fnmr[fmr >= DET[-1]])
+            for title, (fmr, fnmr) in curves.items()
+        }
     )
 
 

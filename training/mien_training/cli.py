@@ -227,7 +227,7 @@ def export(
     _seal(run, out, name, license_, data, Form(flip, half, int8))
 
 
-def _seal(  # noqa: PLR0913, PLR0917 - the options of `export`
+def _seal(
     run: Path,
     out: Path,
     name: str | None = None,
