@@ -33,7 +33,7 @@ def noisy(seed: int) -> measure.Embed:
             noise = np.random.default_rng([seed, zlib.crc32(str(picture.path).encode())])
             drawn.append(own + 1.5 * noise.normal(size=8))
         rows = np.array(drawn, np.float32)
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
     return embed
 
