@@ -59,5 +59,5 @@ def test_one_run_writes_the_figures_the_tables_and_the_chart(
     assert "hardest" not in found["lfw_view1"]
     page = (tmp_path / "models.md").read_text()
     assert f"]({program.CHART})\n\n{program.END}" in page
-    assert (tmp_path / program.CHART).read_text().startswith("<?xml")
+    assert (tmp_path / program.CHART).read_text().startswith("<svg ")
     assert "the hardest first" in capsys.readouterr().out
