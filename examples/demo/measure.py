@@ -14,8 +14,11 @@ from sklearn.decomposition import PCA
 from demo.faces import aligned
 from mien.client import Client
 from mien.dataset import Person, read
+from mien.matching import paired
 from mien.matching.decision import TargetFMR, TargetFPIR, best_of
-from mien.matching.metrics import Comparisons, Vectors
+from mien.matching.metrics import Comparisons, Vectors, eers
+from mien.matching.paired import Difference
+from mien.matching.resampling import Pairs
 from mien.model.bundle import load
 from mien.model.embedder import Embedder
 from mien.model.pipeline import Pipeline
@@ -26,6 +29,8 @@ from mien.vision.crops import crop
 
 CALLERS = 4
 EIGENFACES = 100
+STRICT = 0.01
+"""The FMR at which methods are compared, beside their EER."""
 
 Embed = Callable[[Sequence["Picture"]], Vectors]
 
@@ -139,16 +144,46 @@ def identify(
     )
 
 
+@dataclass(frozen=True)
+class Change:
+    """The same pairs by one method and by another; the differences have intervals over people."""
+
+    people: int
+    before: Comparisons
+    after: Comparisons
+    eer: Difference
+    strict_fnmr: Difference
+    """At an FMR of STRICT."""
+
+
+def strict_fnmr(compared: Comparisons) -> float:
+    """FNMR at STRICT. So few people do not support that rate: it is for comparing methods only."""
+    return compared.fnmr_at_fmr(STRICT)
+
+
+def change(pairs: Sequence[tuple[Picture, Picture]], before: Embed, after: Embed) -> Change:
+    """How a method's rates on these pairs change with another."""
+    first, second = (np.array(_similarities(pairs, embed)) for embed in (before, after))
+    people, numbers = np.unique([[p.person for p in pair] for pair in pairs], return_inverse=True)
+    compared = Pairs(*numbers.reshape(-1, 2).T)
+    eer, strict = paired.compare_rates(first, second, compared, (eers, paired.fnmr_at(STRICT)))
+    same = compared.same
+    one, other = (Comparisons(rates[same], rates[~same]) for rates in (first, second))
+    return Change(len(people), one, other, eer, strict)
+
+
 def recompare(pairs: Sequence[Pair], embed: Embed) -> Comparisons:
     """The same pairs by another method."""
-    shown = sorted(
-        {p for pair in pairs for p in (pair.probe, pair.reference)}, key=lambda p: p.path
-    )
+    return split(pairs, _similarities([(pair.probe, pair.reference) for pair in pairs], embed))
+
+
+def _similarities(pairs: Sequence[tuple[Picture, Picture]], embed: Embed) -> list[np.float32]:
+    shown = sorted({p for pair in pairs for p in pair}, key=lambda p: p.path)
     vectors = dict(zip(shown, embed(shown), strict=True))
-    return split(pairs, [float(vectors[p.probe] @ vectors[p.reference]) for p in pairs])
+    return [vectors[probe] @ vectors[reference] for probe, reference in pairs]
 
 
-def split(pairs: Sequence[Pair], similarities: Sequence[float]) -> Comparisons:
+def split(pairs: Sequence[Pair], similarities: Sequence[float | np.float32]) -> Comparisons:
     genuine = np.array([pair.genuine for pair in pairs])
     values = np.array(similarities, dtype=np.float32)
     return Comparisons(values[genuine], values[~genuine])

@@ -1,14 +1,15 @@
 """What the demo found, as a table, as JSON and as a page."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.measure import Identification, Pair, Verification
+from demo.measure import Change, Identification, Pair, Verification, strict_fnmr
 from mien.dataset import read
 from mien.matching.metrics import Comparisons
+from mien.matching.paired import Difference
 from mien.report import charts
 from mien.report.page import data_uri, percent, render
 
@@ -24,10 +25,11 @@ class Findings:
     test_people: int
     verification: Verification
     identification: Identification
-    before: Comparisons | None
-    """By the built-in bundle as it comes; None: none came."""
-    after: Comparisons | None
-    """By what it became on the people of training."""
+    tuned: Change | None
+    """The built-in bundle as it comes, and as it learned from people of training; None: there was
+    none."""
+    tuned_held_out: Change | None
+    """The same on the people of training who were held out of that."""
     triplet: Comparisons
     pixels: Comparisons
     eigenfaces: Comparisons
@@ -45,8 +47,8 @@ class Findings:
         return {
             "softmax + center loss": self.verification.comparisons,
             "triplet loss": self.triplet,
-            **({"mien-s, as it comes": self.before} if self.before else {}),
-            **({"mien-s, fine-tuned": self.after} if self.after else {}),
+            **({"mien-s, as it comes": self.tuned.before} if self.tuned else {}),
+            **({"mien-s, fine-tuned": self.tuned.after} if self.tuned else {}),
             "eigenfaces": self.eigenfaces,
             "pixels": self.pixels,
         }
@@ -64,7 +66,7 @@ def summary(found: Findings) -> dict[str, Any]:
             "genuine": len(compared.genuine),
             "impostor": len(compared.impostor),
             "eer": compared.eer(),
-            "fnmr_at_fmr_1e-2": compared.fnmr_at_fmr(0.01),
+            "fnmr_at_fmr_1e-2": strict_fnmr(compared),
             "target_fmr": found.verification.asked,
             "threshold": verified.threshold,
             "expected_fmr": verified.fmr,
@@ -89,7 +91,8 @@ def summary(found: Findings) -> dict[str, Any]:
             "fnir": found.identification.fnir,
         },
         "triplet": {"eer": found.triplet.eer()},
-        "mien-s": {"before": _rates(found.before), "after": _rates(found.after)},
+        "mien-s": _changed(found.tuned),
+        "mien-s, people held out": _changed(found.tuned_held_out),
         "baselines": {
             "pixels": {"eer": found.pixels.eer()},
             "eigenfaces": {"eer": found.eigenfaces.eer()},
@@ -100,10 +103,23 @@ def summary(found: Findings) -> dict[str, Any]:
     }
 
 
-def _rates(compared: Comparisons | None) -> dict[str, float] | None:
-    if compared is None:
+def _changed(change: Change | None) -> dict[str, Any] | None:
+    if change is None:
         return None
-    return {"eer": compared.eer(), "fnmr_at_fmr_1e-2": compared.fnmr_at_fmr(0.01)}
+    return {
+        "people": change.people,
+        "before": _rates(change.before),
+        "after": _rates(change.after),
+        "eer_change_interval95": [change.eer.interval.low, change.eer.interval.high],
+        "fnmr_change_interval95": [
+            change.strict_fnmr.interval.low,
+            change.strict_fnmr.interval.high,
+        ],
+    }
+
+
+def _rates(compared: Comparisons) -> dict[str, float]:
+    return {"eer": compared.eer(), "fnmr_at_fmr_1e-2": strict_fnmr(compared)}
 
 
 def table(found: Findings) -> str:
@@ -113,8 +129,10 @@ def table(found: Findings) -> str:
     rows = [
         ("equal error rate, people never seen", ""),
         *((f"  {name}", percent(method.eer())) for name, method in found.methods.items()),
+        ("FNMR at FMR 1 %, of the same pairs", ""),
+        *((f"  {name}", percent(strict_fnmr(method))) for name, method in found.methods.items()),
+        *_changes(found),
         ("verification (1:1)", ""),
-        ("  FNMR at FMR 1 %", percent(verification["fnmr_at_fmr_1e-2"])),
         ("  FMR asked for", percent(verification["target_fmr"])),
         ("    expected by the calibration", percent(verification["expected_fmr"])),
         ("    and at most (95 %)", percent(verification["expected_fmr_upper95"])),
@@ -133,6 +151,21 @@ def table(found: Findings) -> str:
     return "\n".join(f"  {name:<40}{value:>10}" for name, value in rows)
 
 
+def _changes(found: Findings) -> Iterator[tuple[str, str]]:
+    """What fine-tuning changed, in points, with the interval over people."""
+    for who, change in (("test", found.tuned), ("held-out", found.tuned_held_out)):
+        if change:
+            yield f"fine-tuning, {who} people, in points", ""
+            yield "  equal error rate", points(change.eer)
+            yield "  FNMR at FMR 1 %", points(change.strict_fnmr)
+
+
+def points(changed: Difference) -> str:
+    """A difference of rates in points, with its interval of 95 %."""
+    ends = changed.interval
+    return f"{100 * changed.value:+.1f} ({100 * ends.low:+.1f} to {100 * ends.high:+.1f})"
+
+
 def page(found: Findings) -> str:
     """`report.html`."""
     verification = found.verification
@@ -144,7 +177,9 @@ def page(found: Findings) -> str:
         histogram=charts.histogram(verification.comparisons, verification.applied.threshold),
         det=charts.det(found.methods),
         bars=_eer_bars(found),
+        rates=[(name, method.eer(), strict_fnmr(method)) for name, method in found.methods.items()],
         timings=charts.seconds(found.seconds),
+        points=points,
         groups=_examples(verification),
     )
 

@@ -5,17 +5,26 @@ import json
 import shutil
 from pathlib import Path
 
+from mien.matching.metrics import Rates
 from mien.model import built_in, sealing
 from mien.model.bundle import load
 from mien.model.manifest import CARD
+from mien.report import charts
 from mien.vision import detector_file
 from mien.vision.yunet import YuNet
 from model_report.card import card
-from model_report.figures import Report
+from model_report.figures import CURVE, DET, Report
 from model_report.words import tables
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- figures: made by `make model-report` -->", "<!-- end of figures -->"
+CHART = "mien-s-det.svg"
+CURVES = {
+    "people held out, aligned crops": "held_out",
+    "other people, whole photographs": "photos",
+    "LFW View 1": "lfw_view1",
+}
+"""Which parts of the figures the chart shows, by what it calls them."""
 
 
 def main() -> None:
@@ -29,13 +38,28 @@ def main() -> None:
     hardest = found["lfw_view1"].pop("hardest")  # names of people: to be looked at, not written
     for kind, pairs in hardest.items():
         print(f"{kind}, the hardest first:", *pairs[: asked.pairs], sep="\n  ")
+    drawn = {title: found[part].pop(CURVE) for title, part in CURVES.items()}
+    (asked.docs / CHART).write_text(det(drawn))
     found["machine"] = {"threads": asked.threads, "detector": detector.digest}
     (asked.docs / "models.json").write_text(json.dumps(found, indent=2) + "\n")
-    _insert(asked.docs / "models.md", tables(found))
+    _insert(
+        asked.docs / "models.md",
+        f"{tables(found)}\n\n![DET curves down to an FMR of 0.01 %]({CHART})",
+    )
     print(tables(found))
     if asked.install:
         folder = install(bundle.folder, found)
         print(f"installed {folder}")
+
+
+def det(curves: dict[str, tuple[Rates, Rates]]) -> str:
+    """The DET curves as SVG, down to the smallest FMR that the tables tell."""
+    return charts.det_curves(
+        {
+            title: (fmr[fmr >= DET[-1]], fnmr[fmr >= DET[-1]])
+            for title, (fmr, fnmr) in curves.items()
+        }
+    )
 
 
 def install(source: Path, found: dict[str, object]) -> Path:

@@ -41,8 +41,11 @@ MIDDLE = Box(68, 68, 114, 114)
 the whole picture (Huang et al. 2007, "Labeled Faces in the Wild")."""
 ASKED = (0.1, 0.05, 0.02, 0.01)
 """FMRs at whose calibrated thresholds LFW's pairs are decided, too."""
-STRICT = 1e-4
-"""The FMR at which the DET curve is read, whether or not so few people support it."""
+DET = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+"""FMRs at which the DET curve is read, whether or not so few people support them."""
+
+CURVE, DRAWN = "curve", 512
+"""Where a DET curve is, to be drawn and not written down, and of how many points."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,9 @@ class Report:
             "points": [
                 point.model_dump(mode="json") for point in found.operating_points if point.supported
             ],
-            "fnmr_at_fmr_1e-4": compared.comparisons.fnmr_at_fmr(STRICT),
+            "det": _det(compared, found.smallest_supported_fmr),
             "deployed": deployed.model_dump(mode="json"),
+            CURVE: compared.comparisons.det(DRAWN),
         }
 
     def _pairs(self, folder: Path) -> Source:
@@ -137,6 +141,7 @@ class Report:
         return told | {
             "groups": self._groups(compared, looked, threshold),
             "hardest": _hardest(compared, looked, threshold),
+            CURVE: compared.comparisons.det(DRAWN),
         }
 
     def _lfw_middle(self) -> dict[str, Any]:
@@ -201,6 +206,21 @@ class Report:
         found = open_set.searches(looked.samples, EACH, rule, self.seed)
         each = min(EACH, found.samples // found.subjects)
         return open_set.figures(found, self.calibration, each, self.seed)
+
+
+def _det(compared: AllPairs, smallest_supported: float) -> list[dict[str, Any]]:
+    """FNMR at each FMR of DET, and whether so many people support that."""
+    thresholds = [compared.comparisons.threshold_at_fmr(fmr) for fmr in DET]
+    rates = compared.intervals(thresholds).rates
+    return [
+        {
+            "fmr": fmr,
+            "supported": fmr >= smallest_supported,
+            "fnmr": compared.comparisons.fnmr(threshold),
+            "fnmr_interval95": ends(interval.fnmr),
+        }
+        for fmr, threshold, interval in zip(DET, thresholds, rates, strict=True)
+    ]
 
 
 def _pictures(folder: Path) -> Any:

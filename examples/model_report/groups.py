@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mien.evaluation.compared import ListedPairs
 from mien.evaluation.contract import ends
-from mien.matching.intervals import accuracy_interval
+from mien.matching.intervals import accuracies, interval
 
 MEASURES = {
     "eye_distance_px": "smaller",
@@ -51,9 +51,15 @@ def _rate(
     wrong: npt.NDArray[np.bool_],
     seed: int,
 ) -> dict[str, Any]:
-    errors = wrong[chosen]
+    """Of chosen comparisons, of one person or of two each, which do not come together in them.
+
+    People are drawn; the trials that count as independent are the people, or the pairs of people.
+    """
+    errors, pairs = wrong[chosen], compared.pairs.of(chosen)
     return {
         f"{name}_comparisons": len(errors),
         name: float(errors.mean()),
-        f"{name}_interval95": ends(accuracy_interval(errors, compared.pairs.of(chosen), seed)),
+        f"{name}_interval95": ends(
+            interval(accuracies([errors], pairs, seed)[0], pairs.distinct())
+        ),
     }

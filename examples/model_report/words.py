@@ -108,15 +108,17 @@ def _verification(what: str, found: Figures) -> Iterator[str]:
     yield (
         f"{what}: {found['people']} people, {found['pictures']:,} pictures, "
         f"{found['failures_to_acquire']} without a usable face. Equal error rate "
-        f"{rate(found['eer'], found['eer_interval95'])}; FNMR at an FMR of 10⁻⁴ "
-        f"{share(found['fnmr_at_fmr_1e-4'])}, where so many people support "
+        f"{rate(found['eer'], found['eer_interval95'])}; so many people support an FMR of "
         f"{found['smallest_supported_fmr']:.2g} and above."
     )
     yield _table(
         ["FMR", "FNMR"],
         [
-            [f"{point['target_fmr']:g}", rate(point["fnmr"], point["fnmr_interval95"])]
-            for point in found["points"]
+            [
+                f"{share(point['fmr'], 2)}{'' if point['supported'] else ', not supported'}",
+                rate(point["fnmr"], point["fnmr_interval95"]),
+            ]
+            for point in found["det"]
         ],
     )
     deployed = found["deployed"]

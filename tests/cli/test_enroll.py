@@ -1,6 +1,7 @@
 """`mien enroll` as a person types it."""
 
 import contextlib
+import errno
 import json
 import os
 import pty
@@ -10,8 +11,10 @@ import termios
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from mien.cli.enroll import enroll
+from mien.enrolling import report
 from mien.model.bundle import Bundle
 from tests.enrolling.made import FMR, mixed
 from tests.faces import encoded, folder_of_people
@@ -46,6 +49,43 @@ def test_a_data_directory_needs_no_server(into: list[str], tmp_path: Path) -> No
     again = run("mien", "enroll", source, *into)
     assert again.returncode == 0
     assert "enrolled 0 pictures of 6 subjects, 26 known already" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("report.html", "is where the page beside a report goes"),
+        ("taken.jsonl", "no report can be written to .*taken.html"),
+        ("file/report.jsonl", "no report can be written to .*name another file with --report"),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_done(
+    into: list[str], tmp_path: Path, name: str, why: str
+) -> None:
+    source = folder_of_people(tmp_path / "people", 1, 1)
+    (tmp_path / "taken.html").mkdir()
+    (tmp_path / "file").touch()
+    done = run("mien", "enroll", source, *into, "--create", "--report", tmp_path / name)
+    assert done.returncode == 2
+    assert re.search(why, done.stderr)
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_disk_that_is_full_at_the_report_hides_nothing_of_what_was_done(
+    into: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = folder_of_people(tmp_path / "people", 1, 2)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "r.jsonl"))
+
+    monkeypatch.setattr(report, "write", full)
+    told = [str(source), *into, "--create", "--report", str(tmp_path / "r.jsonl")]
+    done = CliRunner().invoke(enroll, [*told, "--ledger", str(tmp_path / "ledger")])
+    assert done.exit_code == 2
+    assert "the report cannot be written: [Errno 28] No space left on device" in done.stderr
+    assert "enrolled 2 pictures of 1 subjects" in done.stdout
 
 
 def test_a_plan_and_a_validation_write_nothing(into: list[str], tmp_path: Path) -> None:

@@ -76,3 +76,19 @@ def test_progress_begins_anew(clock: list[float]) -> None:
     for _ in range(3 * attempts.MOST):
         assert tried.pause(GONE) is not None
         tried.progressed()
+
+
+def test_who_waits_longer_than_others_says_for_what_and_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    usual, patient = (Attempts(safe=True, deadline=None, most=most) for most in (None, 150))
+    for _ in range(5):
+        usual.pause(GONE)
+    assert caplog.messages == []
+    for _ in range(20):
+        assert patient.pause(GONE) is not None
+    assert caplog.messages == [f"{GONE}; tried 5 times, going on up to 150"]
+    patient.progressed()
+    for _ in range(20):
+        patient.pause(GONE)
+    assert len(caplog.messages) == 2

@@ -1,4 +1,8 @@
+import os
+import resource
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +11,7 @@ import pytest
 from mien.enrolling.items import Refusal
 from mien.enrolling.ledger import COMMIT_EVERY, Ledger, Row
 from mien.enrolling.ledger_file import default_path, opened
-from mien.errors import DataDirectoryLocked, StoreInvalid
+from mien.errors import DataDirectoryLocked, StorageFull, StoreInvalid
 
 ROW = Row(
     "a/1.jpg",
@@ -171,8 +175,6 @@ def test_a_copy_to_try_things_on_changes_nothing(path: Path) -> None:
         copy.begin("staff")
         assert copy.find(ROW.key, "anna") is not None
         copy.see(replace(ROW, key="new"))
-        where = copy.path
-    assert not where.exists()
     with Ledger(path) as ledger:
         assert ledger.run == 1
         assert ledger.find("new", "anna") is None
@@ -180,6 +182,44 @@ def test_a_copy_to_try_things_on_changes_nothing(path: Path) -> None:
         copy.begin("staff")
         assert copy.find(ROW.key, "anna") is None
     assert path.exists()
+
+
+TRY = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from mien.enrolling.ledger_file import opened
+from tests.enrolling.test_ledger import ROW
+with opened(Path(sys.argv[1]), tries=True) as copy:
+    copy.begin("staff")
+    for number in range(20_000):
+        copy.see(replace(ROW, key=f"ann/{number}.jpg"))
+    copy.commit()
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_is_tried_leaves_nothing_when_it_is_killed(path: Path, tmp_path: Path) -> None:
+    """More than fits in SQLite's memory, so that there is a file, which has no name."""
+    begun(path).close()
+    (temporary := tmp_path / "temporary").mkdir()
+    before = path.read_bytes()
+    with subprocess.Popen(
+        [sys.executable, "-c", TRY, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(temporary), "SQLITE_TMPDIR": str(temporary)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        held = [str(each.readlink()) for each in Path(f"/proc/{process.pid}/fd").iterdir()]
+        assert [each for each in held if each.startswith(str(temporary))]
+        assert list(temporary.iterdir()) == []
+        process.kill()
+    assert list(temporary.iterdir()) == []
+    assert list(path.parent.iterdir()) == [path]
+    assert path.read_bytes() == before
 
 
 def test_each_source_place_and_gallery_has_a_file(
@@ -196,3 +236,21 @@ def test_each_source_place_and_gallery_has_a_file(
     assert all(each.is_relative_to(tmp_path / "mien" / "enrolling") for each in told)
     monkeypatch.delenv("XDG_STATE_HOME")
     assert default_path(Path("/a"), "x", "g").is_relative_to(Path.home() / ".local" / "state")
+
+
+def see_many(ledger: Ledger) -> None:
+    for number in range(1000):
+        ledger.see(replace(ROW, key=f"ann/{number}.jpg"))
+    ledger.commit()
+
+
+def test_a_ledger_that_cannot_grow_is_not_to_be_begun_anew(path: Path) -> None:
+    """What would come of that is that everything is looked at again, and does not fit either."""
+    endless, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with begun(path) as ledger:
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (16 * 1024, most))
+            with pytest.raises(StorageFull, match=r"for the ledger .*; raise that limit \(ulimit"):
+                see_many(ledger)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (endless, most))

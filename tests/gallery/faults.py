@@ -1,10 +1,12 @@
 """What happens on a full disk and in folders that are read-only, for a process of its own.
 
-`python -m tests.gallery.faults full|purge FOLDER` where FOLDER is a file system of 2 MiB, and
-`readonly FOLDER` in any folder that everybody can reach: it gives up being root.
+`python -m tests.gallery.faults full|purge|new FOLDER` where FOLDER is a file system of 2 MiB,
+`limited FOLDER` in any folder, and `readonly FOLDER` in any that everybody can reach: it gives up
+being root.
 """
 
 import os
+import resource
 import shutil
 import sys
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from tests.gallery.operations import Create, EnrollMany, Item
 from tests.gallery.world import World, assert_as_expected, content, look
 
 NOBODY = 65534
+KIB = 1024
 BATCH = 50
 
 
@@ -98,6 +101,35 @@ def purge(folder: Path) -> None:
     assert prove_absent(filling.data, look(0), content(0)) == []
 
 
+def new(folder: Path) -> None:
+    """What is not there yet is not to be restored from a copy."""
+    for free in (0, 4, 8, 16, 24, 32, 64, 128, 200):
+        fill(folder / "filler", leave=free * KIB)
+        with pytest.raises(StorageFull, match=r"no space is left|look whether it is full"):
+            begin(folder / f"of {free}")
+        (folder / "filler").unlink()
+        begin(folder / f"of {free}")
+        shutil.rmtree(folder / f"of {free}")
+
+
+def limited(folder: Path) -> None:
+    """As `new`, where it is a limit of the process that files cannot grow beyond."""
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (0, 1, 4, 8, 32, 60, 100):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit * KIB, most))
+        told = rf"may write {limit * KIB:,} bytes to a file at most.*raise that limit \(ulimit -f\)"
+        with pytest.raises(StorageFull, match=told):
+            begin(folder / f"of {limit}")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        begin(folder / f"of {limit}")
+
+
+def begin(data: Path) -> None:
+    """A gallery in a data directory that was not there before, or of which little was."""
+    with Galleries(data) as galleries:
+        galleries.create("staff", MODEL, DIM)
+
+
 def fill(path: Path, leave: int = 0) -> None:
     """Take all that is free, but so many bytes."""
     free = shutil.disk_usage(path.parent).free - leave
@@ -158,4 +190,6 @@ def refuses(call: Callable[[], object], what: str) -> None:
 
 
 if __name__ == "__main__":
-    {"full": full, "purge": purge, "readonly": readonly}[sys.argv[1]](Path(sys.argv[2]))
+    {each.__name__: each for each in (full, purge, new, limited, readonly)}[sys.argv[1]](
+        Path(sys.argv[2])
+    )

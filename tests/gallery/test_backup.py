@@ -160,6 +160,41 @@ def test_a_snapshot_overwrites_nothing(staff: Galleries, tmp_path: Path) -> None
     assert target.read_text() == "precious"
 
 
+def test_a_snapshot_overwrites_nothing_that_appears_while_it_is_taken(
+    staff: Galleries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "snapshot"
+    fill = backup._fill
+
+    def filled(whole: sqlite3.Connection, gallery_id: str) -> None:
+        fill(whole, gallery_id)
+        target.write_text("of somebody else")
+
+    monkeypatch.setattr(backup, "_fill", filled)
+    with pytest.raises(OutputExists, match="is there already"):
+        staff.snapshot("staff", target)
+    assert target.read_text() == "of somebody else"
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "snapshot"}
+
+
+def test_of_snapshots_to_one_file_at_once_one_is_taken(staff: Galleries, tmp_path: Path) -> None:
+    """The others are refused, and what is there is whole."""
+    target, start = tmp_path / "snapshot", threading.Barrier(4)
+
+    def take() -> int:
+        start.wait()
+        try:
+            return staff.snapshot("staff", target).revision
+        except OutputExists:
+            return 0
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = sorted(future.result() for future in [pool.submit(take) for _ in range(4)])
+    assert taken == [0, 0, 0, staff.get("staff").revision]
+    assert backup.read(target).info.samples == 6
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "snapshot"}
+
+
 def test_an_unknown_gallery_leaves_no_file(staff: Galleries, tmp_path: Path) -> None:
     with pytest.raises(GalleryNotFound):
         staff.snapshot("stafff", tmp_path / "snapshot")

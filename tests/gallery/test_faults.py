@@ -69,11 +69,17 @@ def disk(tmp_path: Path) -> list[str]:
     return [*command, f'{mount} && exec "$@"', "sh"]
 
 
-@pytest.mark.parametrize("what", ["full", "purge"])
+@pytest.mark.parametrize("what", ["full", "purge", "new"])
 def test_a_full_disk(disk: list[str], tmp_path: Path, what: str) -> None:
     """`tests.gallery.faults` says what is looked at."""
     subprocess.run(
         [*disk, sys.executable, "-m", "tests.gallery.faults", what, str(tmp_path)], check=True
+    )
+
+
+def test_a_limit_of_the_size_of_files(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "tests.gallery.faults", "limited", str(tmp_path)], check=True
     )
 
 
@@ -212,11 +218,14 @@ def test_a_name_that_is_no_text_is_refused_and_said(
 ERRORS: list[tuple[Exception, type[MienError]]] = [
     (OSError(errno.ENOSPC, "full"), StorageFull),
     (OSError(errno.EDQUOT, "full"), StorageFull),
+    (OSError(errno.EFBIG, "too large"), StorageFull),
     (OSError(errno.EROFS, "read-only"), SettingsInvalid),
     (PermissionError(errno.EACCES, "denied"), SettingsInvalid),
     (FileNotFoundError(errno.ENOENT, "none"), SettingsInvalid),
     (OSError(errno.EIO, "broken"), StoreInvalid),
     (sqlite_error(sqlite3.SQLITE_FULL), StorageFull),
+    (sqlite_error(sqlite3.SQLITE_IOERR_WRITE), StorageFull),
+    (sqlite_error(sqlite3.SQLITE_IOERR_SHMSIZE), StorageFull),
     (sqlite_error(sqlite3.SQLITE_BUSY_SNAPSHOT), DataDirectoryLocked),
     (sqlite_error(sqlite3.SQLITE_READONLY_DIRECTORY), SettingsInvalid),
     (sqlite_error(sqlite3.SQLITE_CORRUPT), StoreInvalid),

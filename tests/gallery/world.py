@@ -159,7 +159,7 @@ def portrait_seen(galleries: Galleries, snapshots: Path) -> Portrait:
             name: _described(galleries, info.gallery_id, each) for name, each in people.items()
         }
         seen[info.gallery_id] = (info.revision, described)
-    return seen, frozenset(path.name for path in snapshots.iterdir() if path.suffix != ".part")
+    return seen, frozenset(path.name for path in snapshots.iterdir())
 
 
 def subjects_of(galleries: Galleries, gallery_id: str) -> Iterator[Subject]:

@@ -50,7 +50,8 @@ def small(folder: Path) -> Bundle:
 
 
 def mien(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, list(map(str, arguments)), prog_name="mien")
+    in_large_pages = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # or `serve` would begin anew
+    return CliRunner(env=in_large_pages).invoke(main, list(map(str, arguments)), prog_name="mien")
 
 
 def test_a_name_or_nothing_finds_the_built_in_one(small: Bundle) -> None:

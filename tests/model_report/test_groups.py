@@ -48,3 +48,11 @@ def test_thirds_of_the_comparisons_of_one_person_are_alike_in_number(compared: L
     ]
     assert sum(counts) == 6 * 10
     assert max(counts) - min(counts) <= 8
+
+
+def test_the_rule_of_three_counts_people_and_pairs_of_people(compared: ListedPairs) -> None:
+    """Where nothing goes wrong, an interval ends at 3 / how many trials were independent."""
+    values = np.tile(np.arange(5.0), 6)  # everybody has comparisons in each third
+    for threshold, name, independent in ((2.0, "fmr", 6 * 5 / 2), (-2.0, "fnmr", 6)):
+        for third in by_measure(compared, values, "larger", threshold, seed=0):
+            assert third[f"{name}_interval95"] == pytest.approx([0.0, 3 / independent])

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mien.model import built_in
 from mien.model.bundle import load
 from mien.model.manifest import CARD
+from mien.report import charts
 from model_report import __main__ as program
 from model_report import speed
 from model_report.card import HOME, USE, card
@@ -23,8 +25,11 @@ VERIFIED: dict[str, Any] = {
     "eer": 0.02,
     "eer_interval95": ENDS,
     "smallest_supported_fmr": 0.0038,
-    "fnmr_at_fmr_1e-4": 0.5,
     "points": [POINT],
+    "det": [
+        {"fmr": 0.01, "supported": True, "fnmr": 0.25, "fnmr_interval95": [0.2, 0.3]},
+        {"fmr": 1e-4, "supported": False, "fnmr": 0.5, "fnmr_interval95": [0.4, 0.6]},
+    ],
     "deployed": POINT | {"fmr_interval95": ENDS},
 }  # fmt: skip
 THIRD = {"from": 10.0, "to": 20.0, "fnmr": 0.1, "fnmr_interval95": ENDS, "fmr": 0.2,
@@ -80,8 +85,9 @@ def test_rates_are_per_cent_with_their_ends() -> None:
         "| crops a second, 2 threads, batches of 16 | 261 |",
         "| one crop | 7.2 ms |",
         "40 people, 640 pictures, 2 without a usable face. Equal error rate 2.0 % (1.0 to 3.0)",
-        "| 0.01 | 25.0 % (20.0 to 30.0) |",
-        "FMR of 10⁻⁴ 50.0 %, where so many people support 0.0038 and above",
+        "| 1.00 % | 25.0 % (20.0 to 30.0) |",
+        "| 0.01 %, not supported | 50.0 % (40.0 to 60.0) |",
+        "so many people support an FMR of 0.0038 and above",
         "| photographs: 40 people, 8 pictures each | 97.0 % (90.0 to 100.0) | 30 % | 25.0 %",
         "|  |  | 1 % | not supported by the people held out |  |",
         "| turned away, eye distances | 10 … 20 | 10.0 % (1.0 to 3.0) | 20.00 % (1.00 to 3.00) |",
@@ -139,6 +145,14 @@ def test_figures_go_between_the_marks_of_the_page_and_nowhere_else(tmp_path: Pat
     page.write_text("no marks")
     with pytest.raises(SystemExit, match="has no place for the figures"):
         program._insert(page, "new")
+
+
+def test_the_chart_ends_where_the_tables_do() -> None:
+    fmr = np.array([1.0, 1e-2, 1e-4, 1e-6])
+    curve = (fmr, np.array([0.0, 0.1, 0.5, 0.9]))
+    shown = (fmr[:3], np.array([0.0, 0.1, 0.5]))
+    assert program.det({"LFW": curve}) == charts.det_curves({"LFW": shown})
+    assert program.det({"LFW": curve}) != charts.det_curves({"LFW": curve})
 
 
 def test_the_page_of_this_project_has_its_place() -> None:

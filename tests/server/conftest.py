@@ -1,3 +1,5 @@
+import io
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,9 +8,12 @@ import pytest
 
 from mien.client import Client
 from mien.model.bundle import Bundle
+from mien.server.keys import Role, create
+from mien.server.logs import log_to
 from mien.server.server import Server
 from mien.server.settings import Settings
 from tests.faces import encoded
+from tests.server.watched import Watched
 
 
 @pytest.fixture
@@ -44,3 +49,26 @@ def gallery(client: Client) -> str:
         for shot in range(3):
             client.enroll("people", f"person-{person}", encoded(person, shot))
     return "people"
+
+
+@pytest.fixture
+def watched(bundle: Bundle, tmp_path: Path) -> Iterator[Watched]:
+    file, log = tmp_path / "keys.json", io.StringIO()
+    _, key = create(file, frozenset(Role))
+    settings = Settings(
+        bundle.folder,
+        tmp_path / "data",
+        port=0,
+        keys=file,
+        audit=tmp_path / "log" / "audit.jsonl",
+        metrics_address="127.0.0.1:0",
+        reflection=True,
+    )
+    logger = logging.getLogger("mien")
+    level = logger.level
+    handler = log_to(log, "debug")
+    assert settings.audit
+    with Server(settings) as server:
+        yield Watched(server, key, settings.audit, log)
+    logging.getLogger().removeHandler(handler)
+    logger.setLevel(level)

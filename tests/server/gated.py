@@ -1,8 +1,7 @@
 """A network that runs only when it is told to, behind a real server with one lane."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +11,7 @@ from mien.model.bundle import Bundle
 from mien.server.batching import Batcher, Crops
 from mien.server.server import Server
 from mien.server.settings import Settings
-
-WAIT_SECONDS = 20.0
+from tests.server.waiting import WAIT_SECONDS, wait
 
 
 class Gate:
@@ -45,13 +43,6 @@ class Gated:
 
     def wait_for_run(self) -> None:
         wait(lambda: len(self.gate.runs) > 0)
-
-
-def wait(until: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while not until():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.005)
 
 
 @contextmanager

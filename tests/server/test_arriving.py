@@ -27,7 +27,7 @@ from mien.v1.maintenance_pb2_grpc import MaintenanceServiceStub
 from tests.faces import encoded
 from tests.server.every_call import IDS, METHODS, path_of, raw, refusal
 from tests.server.frames import begun, connect
-from tests.server.gated import wait
+from tests.server.waiting import wait
 
 EMBED = b"/mien.v1.EmbeddingService/Embed"
 HEALTH = "/grpc.health.v1.Health/"

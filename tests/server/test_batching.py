@@ -19,7 +19,8 @@ from mien.server.server import Server
 from mien.v1 import embedding_pb2, probe_pb2
 from mien.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from tests.faces import encoded
-from tests.server.gated import Gated, gated, wait
+from tests.server.gated import Gated, gated
+from tests.server.waiting import wait
 
 SAME = 1e-6
 

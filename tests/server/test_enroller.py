@@ -16,7 +16,8 @@ from mien.gallery.galleries import Galleries
 from mien.matching.decision import TargetFMR
 from mien.model.bundle import Bundle
 from mien.model.pipeline import Pipeline
-from mien.server.enroller import AT_ONCE, Enroller, Wanted
+from mien.server.enroller import Enroller, Wanted
+from mien.server.portions import AT_ONCE
 from mien.server.probes import Probes
 from mien.v1.gallery_pb2 import EnrollSampleRequest
 from mien.v1.probe_pb2 import MULTI_FACE_POLICY_LARGEST
@@ -45,13 +46,16 @@ def enroller(
 
 
 class Meeting(Patches):
-    """A detector that looks only when another thread does, too."""
+    """A detector whose threads look at a first picture only when another does, too."""
 
     def __init__(self) -> None:
         self.both = threading.Barrier(2, timeout=30)
+        self._here = threading.local()
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
-        self.both.wait()
+        if not hasattr(self._here, "met"):
+            self.both.wait()
+            self._here.met = True
         return super().detect(picture)
 
 

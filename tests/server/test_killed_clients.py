@@ -13,7 +13,7 @@ from mien.model.bundle import Bundle
 from mien.server.server import Server
 from mien.server.settings import Settings
 from tests.faces import encoded
-from tests.server.gated import wait
+from tests.server.waiting import wait
 
 STREAM = """
 import sys

@@ -1,5 +1,6 @@
 """Memory of many threads: in a process of its own, since it is for good."""
 
+import os
 import subprocess
 import sys
 
@@ -39,3 +40,39 @@ def arenas(most: int) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
 def test_threads_share_so_many_arenas() -> None:
     assert arenas(2) <= 2 < arenas(0)
+
+
+ANEW = """
+import os, sys
+from mien.server.memory import begin_in_large_pages
+print("begun", os.getpid(), *sys.argv[1:], flush=True)
+begin_in_large_pages()
+print("goes on with", os.environ.get("GLIBC_TUNABLES"))
+"""
+
+
+def begun(tunables: str | None) -> list[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    return subprocess.run(
+        [sys.executable, "-c", ANEW, "serve", "two words"],
+        env=environment | ({"GLIBC_TUNABLES": tunables} if tunables is not None else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="large pages are asked of Linux")
+@pytest.mark.parametrize("other", ["", "glibc.malloc.arena_max=1"])
+def test_a_program_begins_anew_once_as_the_same_process(other: str) -> None:
+    first, second, last = begun(other)
+    assert first == second
+    assert first.endswith("serve two words")
+    assert last.removeprefix("goes on with ").split(":")[-1] == "glibc.malloc.hugetlb=1"
+    assert other in last
+
+
+@pytest.mark.parametrize("said", ["glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=1"])
+def test_who_said_what_pages_he_wants_gets_them_at_once(said: str) -> None:
+    _, last = begun(said)
+    assert last == f"goes on with {said}"

@@ -27,9 +27,10 @@ from tests import bundles
 from tests.faces import encoded
 from tests.server.every_call import make, raw, refusal
 from tests.server.galleries import falls_due, filled
-from tests.server.gated import gated, wait
+from tests.server.gated import gated
 from tests.server.refusals import ALL_STREAMS, GALLERY, NAMES, documented, replaced, sound
 from tests.server.refusals import reasons_in as rejected
+from tests.server.waiting import wait
 
 REFUSALS = [(name, reason) for name, found in documented().items() for reason in sorted(found)]
 UNSUPPORTED = 1e-9

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import grpc
 import pytest
@@ -16,16 +16,9 @@ from mien.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from mien.v1.match_pb2_grpc import MatchServiceStub
 from tests.faces import encoded
 from tests.server.sent import reasons, refusal
+from tests.server.waiting import wait
 
 Request = embedding_pb2.EmbedStreamRequest
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for something that other threads do."""
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 class Source:
@@ -45,7 +38,7 @@ class TestArrivals:
     def test_no_more_is_read_than_the_window_holds(self) -> None:
         source = Source()
         arrivals = Arrivals(iter(source), window=4)
-        until(lambda: source.read == 4)
+        wait(lambda: source.read == 4)
         taken = arrivals.take(100)
         time.sleep(0.05)
         assert (len(taken), source.read) == (4, 4)
@@ -54,13 +47,13 @@ class TestArrivals:
     def test_reading_goes_on_when_half_of_the_window_is_free(self) -> None:
         source = Source()
         arrivals = Arrivals(iter(source), window=4)
-        until(lambda: source.read == 4)
+        wait(lambda: source.read == 4)
         taken = arrivals.take(100)
         arrivals.answered(taken[0])
         time.sleep(0.05)
         assert source.read == 4
         arrivals.answered(taken[1])
-        until(lambda: source.read == 6)
+        wait(lambda: source.read == 6)
         time.sleep(0.05)
         assert source.read == 6
         arrivals.close()
@@ -72,13 +65,13 @@ class TestArrivals:
             (taken,) = arrivals.take()
             assert source.read == number
             arrivals.answered(taken)
-            until(lambda: source.read == number + 1)  # noqa: B023 - called here
+            wait(lambda: source.read == number + 1)  # noqa: B023 - called here
         arrivals.close()
 
     def test_heavy_requests_fill_the_window_sooner_and_one_always_fits(self) -> None:
         source = Source(size=1000)
         arrivals = Arrivals(iter(source), window=100, size=2500)
-        until(lambda: source.read == 3)
+        wait(lambda: source.read == 3)
         time.sleep(0.05)
         assert source.read == 3
         arrivals.close()
@@ -100,12 +93,12 @@ class TestArrivals:
             raise grpc.RpcError
 
         arrivals = Arrivals(broken())
-        until(lambda: arrivals.take() == [])
+        wait(lambda: arrivals.take() == [])
 
     def test_when_closed_nothing_more_is_read(self) -> None:
         source = Source()
         arrivals = Arrivals(iter(source), window=2)
-        until(lambda: source.read == 2)
+        wait(lambda: source.read == 2)
         arrivals.close()
         assert arrivals.take() == []
         assert source.read == 2

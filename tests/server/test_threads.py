@@ -1,10 +1,11 @@
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import pytest
 
-from mien.server.threads import arrange
+from mien.server.threads import arrange, yield_to_the_network
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +30,20 @@ def test_a_server_takes_the_cores_that_it_may_run_on() -> None:
         assert arrange().cores == 1
     finally:
         os.sched_setaffinity(0, mine)
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux has SCHED_BATCH")
+def test_a_thread_yields_and_those_beside_it_do_not() -> None:
+    with ThreadPoolExecutor(1, initializer=yield_to_the_network) as pool:
+        assert pool.submit(os.sched_getscheduler, 0).result() == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux has SCHED_BATCH")
+def test_where_that_is_forbidden_a_thread_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError(1, "not in this sandbox")
+
+    monkeypatch.setattr(os, "sched_setscheduler", forbidden)
+    with ThreadPoolExecutor(1, initializer=yield_to_the_network) as pool:
+        assert pool.submit(os.sched_getscheduler, 0).result() == os.SCHED_OTHER

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,15 +20,7 @@ from mien.server.upkeep import Upkeep
 from mien.v1.probe_pb2 import SubjectRef
 from tests.faces import encoded
 from tests.gallery.looks import DIM, MODEL, enroll, looks
-
-WAIT_SECONDS = 20.0
-
-
-def wait(until: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while not until():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.01)
+from tests.server.waiting import WAIT_SECONDS, wait
 
 
 @pytest.fixture

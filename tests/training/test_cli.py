@@ -74,6 +74,31 @@ def test_resume_and_strict_reach_the_run(folder: Path, recipe: Path, tmp_path: P
     assert "--strict refuses exact duplicates of one person" in strict.stderr
 
 
+def test_one_command_learns_and_seals(folder: Path, recipe: Path, tmp_path: Path) -> None:
+    """`--bundle` gives what `export` of the same run gives."""
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    options = ("--set", "epochs=1", "--set", "validation_people=0.5", "--bundle", bundle)
+    done = mien_train("fit", folder, "--recipe", recipe, "--out", run, *options)
+    assert done.exit_code == 0, done.output
+    assert mien_train("export", run, "--out", tmp_path / "again").exit_code == 0
+    sealed, again = load(bundle), load(tmp_path / "again")
+    assert sealed.manifest.fingerprint == again.manifest.fingerprint
+    assert sealed.calibration == again.calibration
+    assert sealed.manifest.name == "bundle"
+    assert sealed.manifest.license == "unstated"
+    assert f"wrote {run}\nsealed {bundle}: bundle, fingerprint " in done.stdout
+
+
+def test_a_bundle_that_is_there_is_refused_before_anything_is_learned(
+    folder: Path, recipe: Path, tmp_path: Path
+) -> None:
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    bundle.mkdir()
+    refused = mien_train("fit", folder, "--recipe", recipe, "--out", run, "--bundle", bundle)
+    assert_refused(refused, "is there already; name another folder")
+    assert not run.exists()
+
+
 def test_help_answers_at_once_without_torch() -> None:
     program = (
         "import sys; from mien_training.cli import main; sys.argv = ['mien-train', '--help']\n"

@@ -1,10 +1,11 @@
 """A run that is killed, gone on with, and the same as one that never was."""
 
 import csv
+import json
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from mien_training.loading import load_recipe
 from tests.faces import encoded, folder_of_people
 from tests.training.recipes import TOML
 
+ROOT = Path(__file__).parents[2]
+
 STATEFUL = """
 epochs = 7
 validate_every = 1
@@ -29,32 +32,8 @@ clip_gradient = 5
 """
 """Everything that has a state: EMA, centres, momentum, a plateau, early stopping, dropout."""
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from mien_training import learner
-from mien_training.fit import fit
-from mien_training.loading import load_recipe
-
-folder, recipe, out, where, times = sys.argv[1:]
-left = int(times)
-
-def killed(inner):
-    def call(*arguments):
-        global left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return inner(*arguments)
-    return call
-
-if where == "step":
-    learner.Learner.step = killed(learner.Learner.step)
-else:
-    os.fsync = killed(os.fsync)
-fit(Path(folder), load_recipe(recipe), Path(out), resume=True)
-"""
-"""Arguments: people, recipe, run, and at which call of what the process kills itself."""
+Kill = Callable[[Path, str, int], None]
+"""Begins or goes on with a run, and kills it at so many calls of what: `tests.training.killed`."""
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +64,23 @@ def whole(folder: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
     return fit(folder, recipe, tmp_path_factory.mktemp("whole"))
 
 
-def kill(folder: Path, toml: Path, out: Path, where: str, times: int) -> None:
-    command = (sys.executable, "-c", KILLED, folder, toml, out, where, times)
-    done = subprocess.run(list(map(str, command)), capture_output=True, check=False, timeout=120)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+@pytest.fixture(scope="module")
+def kill(folder: Path, toml: Path) -> Iterator[Kill]:
+    command = [sys.executable, "-m", "tests.training.killed"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    sent, told = process.stdin, process.stdout
+    assert sent
+    assert told
+
+    def once(out: Path, where: str, times: int) -> None:
+        print(json.dumps([str(folder), str(toml), str(out), where, times]), file=sent, flush=True)
+        assert told.readline() == f"{-signal.SIGKILL}\n"
+
+    yield once
+    process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 def rows(run: Path) -> list[dict[str, str]]:
@@ -141,13 +133,13 @@ MOMENTS = {
 def test_a_killed_run_ends_with_the_weights_of_one_that_never_was(
     moments: list[tuple[str, int]],
     folder: Path,
-    toml: Path,
     recipe: Recipe,
     whole: Path,
     tmp_path: Path,
+    kill: Kill,
 ) -> None:
     for where, times in moments:
-        kill(folder, toml, tmp_path / "run", where, times)
+        kill(tmp_path / "run", where, times)
     assert_same_run(whole, fit(folder, recipe, tmp_path / "run", resume=True))
     assert not list((tmp_path / "run").glob("*.partial"))
 
@@ -180,9 +172,9 @@ def test_a_finished_run_is_left_as_it_is(folder: Path, recipe: Recipe, whole: Pa
 
 
 def test_seconds_go_on_from_those_before(
-    folder: Path, toml: Path, recipe: Recipe, tmp_path: Path
+    folder: Path, recipe: Recipe, tmp_path: Path, kill: Kill
 ) -> None:
-    kill(folder, toml, tmp_path / "run", "step", 6)
+    kill(tmp_path / "run", "step", 6)
     saved = checkpoint.load(tmp_path / "run")
     saved.log[-1]["seconds"] = 1000.0
     saved.save(tmp_path / "run")

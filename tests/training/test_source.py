@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from mien.errors import BundleInvalid, DatasetInvalid, RecipeInvalid, RunInvalid
 from mien.model import built_in
-from mien.model.bundle import Bundle
+from mien.model.bundle import Bundle, load
 from mien.model.embedder import Embedder
 from mien_training import checkpoint
 from mien_training.cli import main
@@ -267,6 +267,25 @@ def test_the_command_starts_from_the_built_in_bundle_by_its_name(
     done = mien_train("fit", own, "--from", "bundle", "--out", "run", *options)
     assert done.exit_code == 0, done.output
     assert load_run(Path("run")).source == load_source(bundle.folder).name
+
+
+def test_a_bundle_of_what_started_from_another_does_not_forget_that_ones_licence(
+    bundle: Bundle, own: Path, tmp_path: Path
+) -> None:
+    options = ("--set", "epochs=1", "--set", "batches.people=2", "--set", "validation_people=0.5")
+    fit = ("fit", own, "--from", bundle.folder, "--out", tmp_path / "run", *options)
+    done = mien_train(*fit, "--bundle", tmp_path / "sealed")
+    assert done.exit_code == 0, done.output
+    theirs = load_source(bundle.folder).name
+    assert bundle.manifest.license in theirs
+    sealed = load(tmp_path / "sealed")
+    assert sealed.manifest.license == f"unstated; started from {theirs}"
+    assert sealed.manifest.license in (sealed.folder / "MODEL_CARD.md").read_text()
+    stated = mien_train(
+        "export", tmp_path / "run", "--out", tmp_path / "stated", "--license", "research only"
+    )
+    assert stated.exit_code == 0, stated.output
+    assert load(tmp_path / "stated").manifest.license == "research only"
 
 
 def test_the_command_needs_a_recipe_or_a_source(

@@ -8,16 +8,20 @@ import click
 
 from mien.cli.group import REFUSED, Group
 from mien.cli.options import detector_option
-from mien.errors import MienError
+from mien.errors import MienError, OutputExists
 from mien_training.lab.command import lab
 
 if TYPE_CHECKING:
+    from mien.matching.calibration import Calibration
     from mien.vision.selection import OneFace
+    from mien_training.export import Form
     from mien_training.prepare import Prepared
     from mien_training.source import Source
 
 FINE_TUNE = "fine-tune"
 """The recipe for what starts from other weights, if none is named."""
+UNSTATED = "unstated"
+"""The licence of a bundle if nobody names one; `mien_training.export` adds what it started from."""
 PEOPLE_NAMED = 5
 """Of those without a crop; the ledger has all."""
 
@@ -59,6 +63,11 @@ main.add_command(lab)
     help="Go on with the run in --out from its checkpoint; start it where there is none.",
 )
 @click.option("--strict", is_flag=True, help="Refuse whatever the audit of FOLDER finds.")
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    help="Then seal it in this new bundle folder, as `mien-train export` does.",
+)
 def fit(
     folder: Path,
     recipe: str | None,
@@ -67,12 +76,15 @@ def fit(
     overrides: tuple[str, ...],
     resume: bool,
     strict: bool,
+    bundle: Path | None,
 ) -> None:
     """Learn from FOLDER, which holds <person>/<picture>, and write a run folder."""
     from mien_training.loading import load_recipe
 
     if recipe is None and source is None:
         raise click.UsageError("name a --recipe, or what to start from with --from")
+    if bundle and bundle.exists():
+        raise OutputExists(f"--bundle {bundle} is there already; name another folder to write")
     start = _source(source) if source else None
     loaded = load_recipe(recipe or FINE_TUNE, overrides, start.recipe if start else None)
 
@@ -87,6 +99,8 @@ def fit(
         raise click.exceptions.Exit(REFUSED) from None  # the first process says it for all
     if rank() == 0:
         click.echo(f"wrote {out}")
+        if bundle:
+            _seal(out, bundle)
 
 
 def _source(named: Path) -> "Source":
@@ -171,9 +185,10 @@ def _told(done: "Prepared", out: Path) -> Iterator[str]:
 @click.option(
     "--license",
     "license_",
-    default="unstated",
+    default=UNSTATED,
     show_default=True,
-    help="The licence of the weights, which follows from that of the pictures.",
+    help="The licence of the weights, which follows from that of the pictures and of what it "
+    "started from.",
 )
 @click.option(
     "--data",
@@ -207,16 +222,29 @@ def export(
     int8: bool,
 ) -> None:
     """Seal the network of RUN in a bundle, checked against it and calibrated."""
-    from mien.matching.support import supported
+    from mien_training.export import Form
+
+    _seal(run, out, name, license_, data, Form(flip, half, int8))
+
+
+def _seal(
+    run: Path,
+    out: Path,
+    name: str | None = None,
+    license_: str = UNSTATED,
+    data: Path | None = None,
+    form: "Form | None" = None,
+) -> None:
+    """Export and tell what came of it."""
     from mien_training import export as sealing
 
-    form = sealing.Form(flip, half, int8)
+    form = form or sealing.AS_LEARNED
     sealed = sealing.export(run, out, sealing.Label(name or out.name, license_), data, form)
-    manifest, calibration = sealed.bundle.manifest, sealed.bundle.calibration
+    manifest = sealed.bundle.manifest
     click.echo(
         f"sealed {out}: {manifest.name}, fingerprint {manifest.fingerprint[:12]}\n"
         f"maximum difference {sealed.max_difference:.1e} from the network"
-        f"{', before quantisation,' if int8 else ''} over {sealed.crops_compared} crops"
+        f"{', before quantisation,' if form.int8 else ''} over {sealed.crops_compared} crops"
     )
     if sealed.half_difference is not None:
         click.echo(
@@ -225,12 +253,17 @@ def export(
     for cost in sealed.costs:
         rate = "EER" if cost.rate is None else f"FNMR at an FMR of {cost.rate:.2g}"
         click.echo(f"{rate}: {cost.float32:.2%} in float32, {cost.int8:.2%} in int8")
+    click.echo(_calibrated(sealed.bundle.calibration))
+
+
+def _calibrated(calibration: "Calibration | None") -> str:
+    from mien.matching.support import supported
+
     if calibration is None:
-        click.echo("not calibrated: the recipe holds nobody out (validation_people=0)")
-    else:
-        few = calibration.smallest_supported_fmr == 1
-        click.echo(
-            f"calibrated on {calibration.identities} people held out of learning, who support "
-            f"{supported(calibration.identities)}"
-            f"{'; hold out more (validation_people) or add people' if few else ''}"
-        )
+        return "not calibrated: the recipe holds nobody out (validation_people=0)"
+    few = calibration.smallest_supported_fmr == 1
+    return (
+        f"calibrated on {calibration.identities} people held out of learning, who support "
+        f"{supported(calibration.identities)}"
+        f"{'; hold out more (validation_people) or add people' if few else ''}"
+    )

@@ -29,6 +29,7 @@ from mien_training.graph import rounded, stored_in_half, to_onnx
 from mien_training.quantise import Quantised, quantise
 from mien_training.run import Run, load_run
 
+UNSTATED = "unstated"
 HALF = "stored in float16, computed with in float32"
 PARITY = 1e-5
 """Largest difference between a component of torch's vector and of the bundle's."""
@@ -41,6 +42,12 @@ class Label:
     name: str
     license: str
     """Of the weights."""
+
+    def of(self, run: Run) -> "Label":
+        """With what the run started from, if the licence is not stated: it may bind this one."""
+        if self.license != UNSTATED or not run.source:
+            return self
+        return replace(self, license=f"{UNSTATED}; started from {run.source}")
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def export(
     people = _people(learned, data or learned.data)
     held_out = people.of(learned.validation_people)
     run = replace(learned, network=rounded(learned.network)) if form.half else learned
-    draft = _draft(run, label, form)
+    draft = _draft(run, label.of(run), form)
     with staged(out) as staging:
         aside = staging.with_name(f"{staging.name}-float32")
         bundle = sealing.seal(draft, aside if form.int8 else staging)

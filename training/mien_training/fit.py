@@ -8,6 +8,8 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
+import torch
+
 from mien.errors import OutputExists
 from mien.matching.metrics import cross_compare
 from mien_training import checkpoint, device
@@ -62,38 +64,24 @@ def fit(  # noqa: PLR0913 - what is learned, and how it is begun
             lambda: _start(folder, recipe, out, source, strict=strict, tells=group.is_first)
         )
         group.refuse_unlike(start.told(recipe))
-        saved, train, validation = start.saved, start.train, start.validation
-        batches = Batches(train, recipe, group)
-        images = len(batches) * recipe.batches.people * recipe.batches.pictures
-
+        batches = Batches(start.train, recipe, group)
         group.by_first(lambda: _begin(out, recipe))
 
         ending.enter_context(device.reproducible(recipe.threads, where))
-        learner = Learner.fresh(recipe, where, group, len(train.people), len(batches))
-        if source:
-            learner.start_from(source.weights)
-        if saved:
-            learner.load_state_dict(vars(saved))
-        epoch = saved.epoch if saved else 0
-        log = logs.Log(out, saved.log if saved else [], writes=group.is_first)
-        progress = Progress(
-            recipe.epochs, recipe.epochs * images, epoch * images, log.seconds, tells=group.is_first
-        )
+        learner = _learner(recipe, where, group, start, source, batches)
+        log = logs.Log(out, start.log, writes=group.is_first)
+        progress = _progress(recipe, batches, start.epoch, log.seconds, group)
         ending.enter_context(closing(progress))
+        epoch = start.epoch
         while epoch < recipe.epochs and not learner.is_stopped:
             epoch += 1
-            steps = []
-            for part in learner.epoch(epoch, batches):
-                steps.append(learner.step(part))
-                progress.step(sum(len(labels) for _, labels in part))
+            learned = _pass(learner, epoch, batches, progress)
             metrics: dict[str, float] = {}
-            if validation.people and (epoch == recipe.epochs or epoch % recipe.validate_every == 0):
-                # The first decides: processors differ in the last bit.
-                metrics = group.parts(_validate(learner.average.network, validation, group))[0]
-                learner.validated(metrics)
+            if epoch == recipe.epochs or epoch % recipe.validate_every == 0:
+                metrics = _measure(learner, start.validation, group)
             is_last = epoch == recipe.epochs or learner.is_stopped
             columns = {
-                **mean(steps),
+                **learned,
                 "validation_eer": metrics.get("eer"),
                 "validation_fnmr": metrics.get("fnmr"),
             }
@@ -117,12 +105,22 @@ class Start:
     source: str
     """What the weights are from; "": nothing."""
 
+    @property
+    def epoch(self) -> int:
+        """The last that was learned."""
+        return self.saved.epoch if self.saved else 0
+
+    @property
+    def log(self) -> list[logs.Row]:
+        """Of the epochs that were learned."""
+        return self.saved.log if self.saved else []
+
     def told(self, recipe: Recipe) -> dict[str, object]:
         """What has to be the same in every process, by name."""
         return {
             "recipe": recipe.model_dump_json(),
             "set of pictures": self.digest[:12],
-            "epoch": self.saved.epoch if self.saved else 0,
+            "epoch": self.epoch,
             "source": self.source,
         }
 
@@ -178,6 +176,52 @@ def _read(folder: Path, recipe: Recipe, *, strict: bool, tells: bool) -> tuple[s
     data.refuse_unusable(folder)
     audited.refuse(strict=strict)
     return data.digest, data.crops.of(train_people), data.crops.of(validation_people)
+
+
+def _learner(  # noqa: PLR0913, PLR0917 - what it learns, with whom, and from where it goes on
+    recipe: Recipe,
+    where: torch.device,
+    group: ProcessGroup,
+    start: Start,
+    source: Source | None,
+    batches: Batches,
+) -> Learner:
+    """With the weights of the checkpoint, else of the source, else with new ones."""
+    learner = Learner.fresh(recipe, where, group, len(start.train.people), len(batches))
+    if source:
+        learner.start_from(source.weights)
+    if start.saved:
+        learner.load_state_dict(vars(start.saved))
+    return learner
+
+
+def _progress(
+    recipe: Recipe, batches: Batches, epoch: int, seconds: float, group: ProcessGroup
+) -> Progress:
+    """In pictures, after `epoch` epochs that took `seconds`."""
+    images = len(batches) * recipe.batches.people * recipe.batches.pictures
+    return Progress(
+        recipe.epochs, recipe.epochs * images, epoch * images, seconds, tells=group.is_first
+    )
+
+
+def _pass(learner: Learner, epoch: int, batches: Batches, progress: Progress) -> dict[str, float]:
+    """Learn from every batch once; the means of what its steps told."""
+    steps = []
+    for part in learner.epoch(epoch, batches):
+        steps.append(learner.step(part))
+        progress.step(sum(len(labels) for _, labels in part))
+    return mean(steps)
+
+
+def _measure(learner: Learner, people: Crops, group: ProcessGroup) -> dict[str, float]:
+    """What validation tells, which may stop the learner; {} where nobody was held out."""
+    if not people.people:
+        return {}
+    # The first decides: processors differ in the last bit.
+    metrics = group.parts(_validate(learner.average.network, people, group))[0]
+    learner.validated(metrics)
+    return metrics
 
 
 def _validate(network: EmbeddingNetwork, crops: Crops, group: ProcessGroup) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mien.cli.group import needing
+from mien.cli.group import REFUSED, needing
 from mien.cli.options import bundle_type, detector_option, gallery_option, server_option
 from mien.model import built_in
 
@@ -72,7 +72,7 @@ def enroll(source: Path, gallery: str, address: str, **given: Any) -> None:
     Killed and run again it goes on. The exit status is 0 if every picture is enrolled, 1 if some
     were refused, and 2 if it failed.
     """
-    from mien.enrolling import ledger_file
+    from mien.enrolling import ledger_file, report
     from mien.enrolling.source import Source
 
     _check(given)
@@ -81,6 +81,8 @@ def enroll(source: Path, gallery: str, address: str, **given: Any) -> None:
     path = given["ledger"] or ledger_file.default_path(source, where, gallery)
     came_from = Source(source)
     came_from.items()  # what is no source is refused before anything is opened
+    if given["report"]:
+        report.check(given["report"])
     with (
         _place(gallery, address, options, given) as place,
         ledger_file.opened(path, afresh=given["afresh"], tries=options.tries) as ledger,
@@ -165,22 +167,34 @@ def _run(
         run = Run(ledger, place, options, progress)
         if doubt := source.doubt():
             run.notes.append(doubt)
+        reported = True
         try:
             run.go(source.items())
         finally:
             if out is not None:
-                _write(source, gallery, ledger, run.notes, out)
+                reported = _write(source, gallery, ledger, run.notes, out)
     for note in run.notes:
         click.echo(f"note: {note}", err=True)
-    return _tell(Totals.of(ledger), ledger, place, options)
+    status = _tell(Totals.of(ledger), ledger, place, options)
+    return status if reported else REFUSED
 
 
-def _write(source: Any, gallery: str, ledger: Any, notes: list[str], out: Path) -> None:
+def _write(source: Any, gallery: str, ledger: Any, notes: list[str], out: Path) -> bool:
+    """Whether it could be written: what was done is done, and is told all the same."""
     from mien.enrolling import page, report
 
-    report.write(ledger, out)
-    page.write(ledger, source.root, f"{source.path.name} into {gallery}", notes,
-               out.with_suffix(".html"))  # fmt: skip
+    try:
+        report.write(ledger, out)
+        beside = report.page_of(out)
+        page.write(ledger, source.root, f"{source.path.name} into {gallery}", notes, beside)
+    except OSError as error:
+        click.echo(
+            f"the report cannot be written: {error}; what was done is done: make room, or name "
+            "another file with --report, and run again",
+            err=True,
+        )
+        return False
+    return True
 
 
 def _tell(totals: Any, ledger: Any, place: "Place", options: "Options") -> int:

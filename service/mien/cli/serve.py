@@ -67,8 +67,10 @@ def serve(config: Path | None, show_settings: bool, **flags: Any) -> None:
     Every setting can also be a key of a TOML file (max_streams) and a variable of the environment
     (MIEN_MAX_STREAMS). Flags come before the environment, and that before the file.
     """
+    from mien.server.memory import begin_in_large_pages
     from mien.server.sources import load
 
+    begin_in_large_pages()  # before the file of settings is read, which may be a pipe
     loaded = load(config, os.environ, flags)
     if show_settings:
         click.echo("\n".join(loaded.lines()))

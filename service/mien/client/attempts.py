@@ -1,5 +1,6 @@
 """How often a call is made, when, and for how long it is waited for."""
 
+import logging
 import random
 import time
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ FIRST_PAUSE = 0.1
 """Seconds. Each pause is up to twice as long as the one before."""
 
 LONGEST_PAUSE = 2.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -55,6 +58,8 @@ class Attempts:
             seconds = refused.retry_after + self._backoff()
         else:
             return None
+        if self._made == MOST:  # whoever waits longer than others do wants to know for what
+            _log.warning("%s; tried %d times, going on up to %s", refused, self._made, self.most)
         left = self.left
         return seconds if left is None or seconds < left else None
 

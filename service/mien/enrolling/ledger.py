@@ -9,7 +9,6 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
@@ -17,6 +16,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from mien.enrolling.items import Outcome, Refusal
 from mien.enrolling.naming import shown
 from mien.errors import DataDirectoryLocked, StorageFull, StoreInvalid
+from mien.shortage import shortage
 
 VERSION = 1
 COMMIT_EVERY = 256
@@ -84,7 +84,7 @@ def _locked(
             try:
                 return method(self, *args, **kwargs)
             except sqlite3.Error as error:
-                raise _translated(error, self.path) from None
+                raise _translated(error, self.name) from None
 
     return wrapped
 
@@ -95,19 +95,28 @@ class Ledger:
     `run` counts how often the source was gone through; once it was seen a picture is of this run.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Raises DataDirectoryLocked (another process has it), StoreInvalid and StorageFull."""
-        self.path = path
+    def __init__(self, path: Path | None, known: "Ledger | None" = None) -> None:
+        """None is a ledger in a file without a name, of which not even a kill leaves anything.
+
+        It begins with what is `known`. Raises DataDirectoryLocked (another process has it),
+        StoreInvalid and StorageFull.
+        """
+        self.name = str(path or "among temporary files (TMPDIR says where)")
         self._lock = threading.RLock()
         self._changes = self.seen_now = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = sqlite3.connect(path, timeout=0, check_same_thread=False)
+            # SQLite takes no name for a file that it makes in the folder of temporary ones, and
+            # unlinks at once.
+            self._db = sqlite3.connect(path or "", timeout=0, check_same_thread=False)
             self._db.isolation_level = None
             self._db.row_factory = sqlite3.Row
+            if known is not None:
+                known.copy(self._db)
             self._open()
         except sqlite3.Error as error:
-            raise _translated(error, path) from None
+            raise _translated(error, self.name) from None
 
     def _open(self) -> None:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -123,7 +132,7 @@ class Ledger:
         elif version != VERSION:
             self._db.close()
             raise StoreInvalid(
-                f"the ledger {self.path} has format {version}, and this mien knows {VERSION}; "
+                f"the ledger {self.name} has format {version}, and this mien knows {VERSION}; "
                 "begin a new one with --afresh"
             )
         self.run = int(self._fact("run", "0"))
@@ -271,11 +280,10 @@ class Ledger:
         self._commit()
 
     @_locked
-    def copy(self, path: Path) -> None:
-        """Write it to another file, to try things on."""
+    def copy(self, target: sqlite3.Connection) -> None:
+        """Write it to another database, to try things on."""
         self._db.commit()  # sqlite copies nothing while its own connection writes
-        with closing(sqlite3.connect(path)) as target:
-            self._db.backup(target)
+        self._db.backup(target)
         self._db.execute("BEGIN IMMEDIATE")
 
     @_locked
@@ -368,16 +376,16 @@ def _bytes(key: str) -> bytes:
     return key.encode("utf-8", "surrogatepass")
 
 
-def _translated(error: sqlite3.Error, path: Path) -> Exception:
+def _translated(error: sqlite3.Error, ledger: str) -> Exception:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return DataDirectoryLocked(
-            f"another mien enroll works with the ledger {path}; wait for its end, or name another "
-            "with --ledger"
+            f"another mien enroll works with the ledger {ledger}; wait for its end, or name "
+            "another with --ledger"
         )
-    if name.startswith("SQLITE_FULL"):
-        return StorageFull(f"there is no room for the ledger {path}; make some, and run again")
+    if short := shortage(error):
+        return StorageFull(f"{short.what} for the ledger {ledger}; {short.remedy}, and run again")
     return StoreInvalid(
-        f"the ledger {path} cannot be used ({error}); begin a new one with --afresh, or name "
+        f"the ledger {ledger} cannot be used ({error}); begin a new one with --afresh, or name "
         "another with --ledger"
     )

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,13 +29,16 @@ def opened(path: Path, *, afresh: bool = False, tries: bool = False) -> Iterator
         with Ledger(path) as ledger:
             yield ledger
         return
-    with tempfile.TemporaryDirectory(prefix="mien-enroll-") as folder:
-        copy = Path(folder) / "copy.ledger"
-        if path.exists() and not afresh:
-            with Ledger(path) as ledger:
-                ledger.copy(copy)
-        with Ledger(copy) as ledger:
-            yield ledger
+    with _tried(path, afresh) as ledger:
+        yield ledger
+
+
+def _tried(path: Path, afresh: bool) -> Ledger:
+    """What is known, where nothing that is written down stays."""
+    if afresh or not path.exists():
+        return Ledger(None)
+    with Ledger(path) as known:
+        return Ledger(None, known)
 
 
 def _remove(path: Path) -> None:

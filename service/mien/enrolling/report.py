@@ -1,14 +1,18 @@
 """What became of each picture: one JSON object a line, and the numbers of all."""
 
+import errno
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from mien.enrolling.items import Refusal
 from mien.enrolling.ledger import Ledger, Row
 from mien.enrolling.naming import shown
+from mien.errors import SettingsInvalid
 from mien.files import replaced
 
 
@@ -28,6 +32,28 @@ class Totals:
             if outcome == "refused":
                 refused[reason] += count
         return cls(outcomes, refused, ledger.subjects())
+
+
+def page_of(path: Path) -> Path:
+    """The page beside a report."""
+    return path.with_suffix(".html")
+
+
+def check(path: Path) -> None:
+    """Raise SettingsInvalid unless a report and its page can be written there, before the work."""
+    if path == page_of(path):
+        raise SettingsInvalid(f"{path} is where the page beside a report goes; name it FILE.jsonl")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for each in (path, page_of(path)):
+            if each.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(each))
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise SettingsInvalid(
+            f"no report can be written to {path}: {error}; name another file with --report"
+        ) from error
 
 
 def remarks(row: Row) -> tuple[Refusal, ...]:

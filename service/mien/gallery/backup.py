@@ -5,7 +5,7 @@ gallery and revision it is. Its rows are written anew, so that nothing of what w
 travels with them. The ledger of requests stays behind.
 """
 
-import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -19,11 +19,10 @@ from mien.errors import (
     GalleryExists,
     GalleryNotFound,
     ModelMismatch,
-    OutputExists,
     SnapshotInvalid,
     StoreInvalid,
 )
-from mien.files import sync
+from mien.files import created
 from mien.gallery import integrity
 from mien.gallery.records import GalleryInfo, Stamp
 from mien.gallery.store.connections import connect_reader, translated
@@ -45,6 +44,9 @@ STAMP = """CREATE TABLE snapshot (
 
 LARGEST_NUMBER = 2**40
 """That a key or a revision in a snapshot may be; larger ones would use up those of the store."""
+
+AT_ONCE = 2**20
+"""Bytes that are copied at a time."""
 
 COPY = (
     """INSERT INTO {to}.subjects (key, gallery, subject_id, display_name, consent_ref, created,
@@ -85,21 +87,12 @@ LARGEST = """SELECT max(abs(number)) FROM (
 def snapshot(store: Store, gallery_id: str, target: Path) -> Stamp:
     """Write one gallery of a store to a new file; changes go on meanwhile.
 
-    Raises GalleryNotFound, OutputExists, StorageFull and SettingsInvalid (not writable).
+    It never takes the place of a file, not even of one that appears meanwhile, and is there wholly
+    or not at all. Raises GalleryNotFound, OutputExists, StorageFull and SettingsInvalid (not
+    writable).
     """
-    if target.exists():
-        raise OutputExists(f"{target} is there already; choose another file, or remove it")
-    part = target.with_name(f"{target.name}.part")
-    with store.journal.copied(store.path.parent) as whole, translated(target):
-        try:
-            stamp = _prepare(whole, gallery_id, part, store.now())
-            _attach(whole, part)
-            _fill(whole, gallery_id)
-            sync(part)
-            os.replace(part, target)  # noqa: PTH105 - as below
-            sync(target.parent)
-        finally:
-            part.unlink(missing_ok=True)
+    with translated(target), created(target) as out, unnamed(store, gallery_id) as (stamp, file):
+        shutil.copyfileobj(file, out, AT_ONCE)
     return stamp
 
 

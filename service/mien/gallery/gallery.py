@@ -1,6 +1,5 @@
 """One gallery in memory: what it admits, its index, and the file in which that outlives us."""
 
-import errno
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from mien.gallery.store.store import Store
 from mien.gallery.times import to_microseconds
 from mien.matching.fusion import Rule
 from mien.matching.metrics import Vectors
+from mien.shortage import shortage
 
 SAVED_FROM = 10_000
 """Samples from which on the index is saved unasked. Fewer are read from the store in 50 ms, and
@@ -264,6 +264,6 @@ def _remove(path: Path) -> None:
 
 
 def _refusal(path: Path, error: OSError) -> MienError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageFull(f"no space is left for {path}; nothing was changed; make room")
+    if short := shortage(error):
+        return StorageFull(short.of(path))
     return SettingsInvalid(f"cannot write {path}: {error.strerror}; make it writable")

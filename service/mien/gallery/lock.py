@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 from typing import Self
 
-from mien.errors import DataDirectoryLocked, SettingsInvalid
+from mien.errors import DataDirectoryLocked, MienError, SettingsInvalid, StorageFull
+from mien.shortage import shortage
 
 FILE_NAME = "mien.lock"
 
@@ -16,7 +17,7 @@ class DirectoryLock:
     The kernel holds the lock, so a killed process leaves none behind. The file stays and only
     says who held it last.
 
-    Raises DataDirectoryLocked, naming the holder, and SettingsInvalid (not writable).
+    Raises DataDirectoryLocked, naming the holder, SettingsInvalid (not writable) and StorageFull.
     """
 
     def __init__(self, data: Path) -> None:
@@ -30,7 +31,11 @@ class DirectoryLock:
                 f"{data} is in use by process {holder or 'of unknown id'}; "
                 "stop that one, or give this one another data directory"
             ) from None
-        self._sign()
+        try:
+            self._sign()
+        except OSError as error:
+            self.close()
+            raise _refusal(data, error) from error
 
     def _sign(self) -> None:
         # Written before it is cut to length, so that a reader never meets an empty file.
@@ -56,7 +61,12 @@ def _open(data: Path) -> int:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(data / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise SettingsInvalid(
-            f"cannot use {data} as data directory: {error.strerror}; "
-            "make it writable or choose another"
-        ) from None
+        raise _refusal(data, error) from None
+
+
+def _refusal(data: Path, error: OSError) -> MienError:
+    if short := shortage(error):
+        return StorageFull(short.of(data))
+    return SettingsInvalid(
+        f"cannot use {data} as data directory: {error.strerror}; make it writable or choose another"
+    )

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from mien.errors import CallerGone, InvalidRequest, QueueFull
 from mien.server.call import current_call
-from mien.server.interceptors import Behaviour, kind_of
+from mien.server.interceptor import Behaviour, Handler, Interceptor, behaviour_of
 
 GRACE_SECONDS = 1.0
 """How long a call has to bring its request whatever else its caller does."""
@@ -144,7 +144,7 @@ class Unread:
         return waits
 
 
-class ArrivalInterceptor(grpc.ServerInterceptor):
+class ArrivalInterceptor(Interceptor):
     """Stands after what turns errors into statuses, before all that looks into requests.
 
     To gRPC every call is one of a stream of bytes, so that the handler is called before the request
@@ -156,15 +156,8 @@ class ArrivalInterceptor(grpc.ServerInterceptor):
         self._watch = watch
         self._unread = Unread(most)
 
-    def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        handler = continuation(handler_call_details)
-        if handler is None:
-            return None
-        behaviour: Behaviour = getattr(handler, kind_of(handler)[0])
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        behaviour = behaviour_of(handler)
         read = self._many(handler) if handler.request_streaming else self._one(handler)
         serialize = handler.response_serializer
         if handler.response_streaming:
@@ -172,13 +165,13 @@ class ArrivalInterceptor(grpc.ServerInterceptor):
             return grpc.stream_stream_rpc_method_handler(answers, None, serialize)
         return grpc.stream_unary_rpc_method_handler(self._single(behaviour, read), None, serialize)
 
-    def _one(self, handler: "grpc.RpcMethodHandler[Any, Any]") -> "_Read":
+    def _one(self, handler: Handler) -> "_Read":
         parse = _parser(handler)
         return lambda requests, waits, context: _only(
             self._first(requests, waits), waits, context, parse
         )
 
-    def _many(self, handler: "grpc.RpcMethodHandler[Any, Any]") -> "_Read":
+    def _many(self, handler: Handler) -> "_Read":
         parse = _parser(handler)
         return lambda requests, waits, _context: _each(self._first(requests, waits), waits, parse)
 
@@ -247,7 +240,7 @@ def _each(requests: Iterator[bytes], waits: Waits, parse: Parse) -> Iterator[Any
         yield parse(content)
 
 
-def _parser(handler: "grpc.RpcMethodHandler[Any, Any]") -> Parse:
+def _parser(handler: Handler) -> Parse:
     parse = handler.request_deserializer
 
     def parsed(content: bytes) -> Any:

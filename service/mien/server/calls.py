@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -11,7 +11,7 @@ import grpc
 from mien import deadline
 from mien.deadline import Deadline
 from mien.errors import QueueFull
-from mien.server.interceptors import Behaviour, wrapped
+from mien.server.interceptor import Behaviour, Handler, Interceptor, wrapped
 
 RETRY_SECONDS = 0.5
 """For who finds the house full; calls end at any moment."""
@@ -26,7 +26,7 @@ def deadline_of(context: grpc.ServicerContext) -> Deadline:
     return Deadline(at, lambda: not context.is_active())
 
 
-class CallInterceptor(grpc.ServerInterceptor):
+class CallInterceptor(Interceptor):
     """Gives the work for a call its deadline, and takes no more calls at once than `most`.
 
     Of streams there are few anyway (`mien.server.streams`); each step of one, from an answer to the
@@ -39,13 +39,8 @@ class CallInterceptor(grpc.ServerInterceptor):
         self._now = 0
         self._lock = threading.Lock()
 
-    def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        handler = continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith(_OURS):
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        if not method.startswith(_OURS):
             return handler
         return wrapped(handler, self._single, _stream)
 

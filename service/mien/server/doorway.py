@@ -7,6 +7,7 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from mien.errors import ServerUnavailable
+from mien.server.interceptor import Handler
 
 
 class Doorway(grpc.GenericRpcHandler):
@@ -33,14 +34,10 @@ class Doorway(grpc.GenericRpcHandler):
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         self._handlers.extend(handlers)
 
-    def add_registered_method_handlers(
-        self, service: str, handlers: Mapping[str, "grpc.RpcMethodHandler[Any, Any]"]
-    ) -> None:
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
         """Nothing: a faster way to the same handlers, for servers that know them at the start."""
 
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
         if not self._open:
             ours = handler_call_details.method.startswith("/mien.v1.")
             return _REFUSED if ours else None
@@ -52,7 +49,7 @@ def _refuse(_request: Any, _context: grpc.ServicerContext) -> NoReturn:
     raise ServerUnavailable("the server is loading its model and galleries; ask again in a moment")
 
 
-_REFUSED: "grpc.RpcMethodHandler[Any, Any]" = grpc.unary_unary_rpc_method_handler(
+_REFUSED: Handler = grpc.unary_unary_rpc_method_handler(
     _refuse, Empty.FromString, Empty.SerializeToString
 )
 """Of whatever kind the call is: the first message, of which nothing is looked at, is refused."""

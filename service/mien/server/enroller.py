@@ -25,13 +25,10 @@ from mien.matching.metrics import Vectors
 from mien.server import gallery_messages, messages
 from mien.server.looks import Look
 from mien.server.neighbours import Group, Near, Neighbours, Watch, read_watch, refused
+from mien.server.portions import portions
 from mien.server.probes import Probes, read_one_face
 from mien.v1 import gallery_pb2, match_pb2
 from mien.vision.selection import OneFace
-
-AT_ONCE = 16
-"""Pictures that one thread takes from bytes to vectors together: enough for a batch of the network,
-few enough that the last of a group keep every core at work."""
 
 Outcome: TypeAlias = gallery_pb2.EnrollSampleResponse | MienError
 Named: TypeAlias = list[match_pb2.Candidate]
@@ -80,6 +77,7 @@ class Enroller:
         self._default = default
         self._neighbours = Neighbours(bundle, galleries)
         self._turn = threading.Lock()
+        self._cores = cores
         self._crew = ThreadPoolExecutor(cores, thread_name_prefix="mien-enroll")
 
     def check(self, gallery_id: str) -> None:
@@ -183,9 +181,9 @@ class Enroller:
             if request.HasField("image"):
                 pictures.setdefault(read_one_face(request.multi_face), []).append(at)
         parts = [
-            (policy, places[start : start + AT_ONCE])
+            (policy, portion)
             for policy, places in pictures.items()
-            for start in range(0, len(places), AT_ONCE)
+            for portion in portions(places, self._cores)
         ]
         found: dict[int, Look | MienError] = {}
         for (_, places), looks in zip(parts, self._looked(requests, parts), strict=True):

@@ -14,7 +14,7 @@ from mien import errors
 from mien.server.access import Access, access_of, check_role, check_scope, galleries_in
 from mien.server.audit import Audit
 from mien.server.call import Call, current_call, metadata
-from mien.server.interceptors import Behaviour, wrapped
+from mien.server.interceptor import Behaviour, Handler, Interceptor, wrapped
 from mien.server.keyring import Keyring
 from mien.server.keys import Key
 from mien.server.outcomes import Outcome, asked, outcome_of
@@ -26,7 +26,7 @@ _NO_GALLERY = "there is no such gallery"
 """For who may not know of all: the usual message suggests others."""
 
 
-class Guard(grpc.ServerInterceptor):
+class Guard(Interceptor):
     """Lets callers in. Stands after what turns errors into statuses, before requests are read.
 
     Without a keyring everybody may do everything, and is known by certificate or address.
@@ -37,14 +37,9 @@ class Guard(grpc.ServerInterceptor):
     ) -> None:
         self._keyring, self._wrong, self._rates, self._audit = keyring, wrong, rates, audit
 
-    def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        handler = continuation(handler_call_details)
-        access = access_of(handler_call_details.method)
-        if handler is None or not access.roles:
+    def wrap(self, handler: Handler, method: str) -> Handler:
+        access = access_of(method)
+        if not access.roles:
             return handler
         return wrapped(
             handler, partial(self._single, access=access), partial(self._stream, access=access)
@@ -98,17 +93,10 @@ class Guard(grpc.ServerInterceptor):
         return _Record(call, self._audit if access.audited else None)
 
 
-class Inspector(grpc.ServerInterceptor):
+class Inspector(Interceptor):
     """Looks at the requests of who was let in. Stands where they have been read."""
 
-    def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        handler = continuation(handler_call_details)
-        if handler is None:
-            return None
+    def wrap(self, handler: Handler, method: str) -> Handler:
         inspect = partial(_inspected, streaming=handler.request_streaming)
         return wrapped(handler, inspect, inspect)
 

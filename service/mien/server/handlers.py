@@ -1,12 +1,10 @@
 """What answers a method, made once for all calls of it."""
 
-from collections.abc import Callable
-from typing import Any
-
 import grpc
 
 from mien.server.call import arrive
 from mien.server.doorway import Doorway
+from mien.server.interceptor import Continuation, Handler
 
 
 class Handlers(grpc.ServerInterceptor):
@@ -18,13 +16,11 @@ class Handlers(grpc.ServerInterceptor):
 
     def __init__(self, doorway: Doorway) -> None:
         self._doorway = doorway
-        self._made: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        self._made: dict[str, Handler] = {}
 
     def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> "Handler | None":
         arrive()
         method = handler_call_details.method
         if made := self._made.get(method):

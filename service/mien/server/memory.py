@@ -1,12 +1,17 @@
 """How the C library keeps memory that many threads take and give back."""
 
 import ctypes
+import os
+import sys
 
 M_ARENA_MAX = -8
 """`mallopt(3)` of glibc."""
-
-
 M_MMAP_THRESHOLD = -3
+
+TUNABLES = "GLIBC_TUNABLES"
+"""A variable of the environment, which glibc reads once, as a program starts."""
+LARGE_PAGES = "glibc.malloc.hugetlb"
+"""At 1, memory in large pages is asked of Linux (glibc 2.35 on; others take no notice)."""
 
 LARGE = 4 * 2**20
 """Bytes that are asked of the system and given back to it at once. glibc would move this limit up
@@ -24,3 +29,15 @@ def share_arenas(most: int) -> bool:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return bool(mallopt and mallopt(M_ARENA_MAX, most) and mallopt(M_MMAP_THRESHOLD, LARGE))
+
+
+def begin_in_large_pages() -> None:
+    """Begin this program anew, as the same process, unless somebody set `LARGE_PAGES` already.
+
+    A network goes through all its weights for every batch; in small pages the processor looks up
+    where each lies. docs/serving.md has what that costs.
+    """
+    tunables = os.environ.get(TUNABLES, "")
+    if sys.platform == "linux" and LARGE_PAGES not in tunables:
+        os.environ[TUNABLES] = ":".join(filter(None, (tunables, f"{LARGE_PAGES}=1")))
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # itself

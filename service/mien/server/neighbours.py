@@ -24,6 +24,9 @@ from mien.v1 import gallery_pb2, match_pb2
 NEAR = 5
 """Subjects that are named at most."""
 
+_POLICIES = frozenset(gallery_pb2.DuplicatePolicy.values())
+"""Made once: the list is made anew each time that it is asked for."""
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -38,7 +41,7 @@ class Watch:
 def read_watch(request: gallery_pb2.EnrollSampleRequest, default: TargetFMR) -> Watch | None:
     """None if nobody else is to be looked at. Raises InvalidRequest."""
     policy, fmr = request.duplicates, request.duplicate_fmr
-    if policy not in gallery_pb2.DuplicatePolicy.values():
+    if policy not in _POLICIES:
         raise InvalidRequest(f"duplicates is {policy}, which is none of the contract's policies")
     if fmr and not 0 < fmr < 1:
         raise InvalidRequest(f"duplicate_fmr is in (0, 1); {fmr} is not")

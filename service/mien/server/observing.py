@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from mien.errors import RateLimited
 from mien.server.call import REQUEST_ID, Call, arrived, begin
-from mien.server.interceptors import Behaviour, wrapped
+from mien.server.interceptor import Behaviour, Handler, Interceptor, wrapped
 from mien.server.logs import FACTS
 from mien.server.metrics import Metrics
 
@@ -23,7 +23,7 @@ _Seen: TypeAlias = tuple[Call, float, _Trailers]
 """A call, when it came, and the trailers that it was given."""
 
 
-class Observer(grpc.ServerInterceptor):
+class Observer(Interceptor):
     """Stands before all others, so that it sees every call, and how it ended.
 
     Those that are refused for being too many are logged at the level debug, or they would fill the
@@ -33,15 +33,7 @@ class Observer(grpc.ServerInterceptor):
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        handler = continuation(handler_call_details)
-        if handler is None:
-            return None
-        method = handler_call_details.method
+    def wrap(self, handler: Handler, method: str) -> Handler:
         return wrapped(
             handler, partial(self._single, method=method), partial(self._stream, method=method)
         )

@@ -13,6 +13,8 @@ from mien.vision.faces import Box, Detector, InShares, WholePicture
 from mien.vision.selection import MultiFace, OneFace
 
 _Policy = probe_pb2.MultiFacePolicy
+_POLICIES = frozenset(_Policy.values())
+"""Made once: the list is made anew each time that it is asked for."""
 _ONE: dict["_Policy.ValueType", OneFace] = {
     probe_pb2.MULTI_FACE_POLICY_UNSPECIFIED: "reject",
     probe_pb2.MULTI_FACE_POLICY_REJECT: "reject",
@@ -121,7 +123,7 @@ def read_multi_face(policy: "_Policy.ValueType") -> MultiFace:
 
 
 def _check(policy: "_Policy.ValueType") -> None:
-    if policy not in _Policy.values():
+    if policy not in _POLICIES:
         raise InvalidRequest(f"multi_face is {policy}, which is none of the contract's policies")
 
 

@@ -25,7 +25,6 @@ from mien.server.enroller import Enroller
 from mien.server.explanations import Explanations
 from mien.server.guard import Guard, Inspector
 from mien.server.handlers import Handlers
-from mien.server.interceptors import ErrorInterceptor
 from mien.server.keyring import Keyring
 from mien.server.maintenance import MaintenanceServicer
 from mien.server.metrics import Metrics, MetricsPort
@@ -38,8 +37,9 @@ from mien.server.servicers.gallery import GalleryServicer
 from mien.server.servicers.match import MatchServicer
 from mien.server.servicers.model import ModelServicer
 from mien.server.settings import Settings
+from mien.server.statuses import ErrorInterceptor
 from mien.server.streams import Streams
-from mien.server.threads import arrange
+from mien.server.threads import arrange, yield_to_the_network
 from mien.server.tls import credentials
 from mien.server.upkeep import Upkeep
 from mien.server.wrong_keys import WrongKeys
@@ -146,7 +146,7 @@ class Server:
         self._arrival = ArrivalInterceptor(watch, settings.calls)
         most = CALLS_IN_ALL * settings.calls
         server = grpc.server(
-            ThreadPoolExecutor(most, thread_name_prefix="mien"),
+            ThreadPoolExecutor(most, thread_name_prefix="mien", initializer=yield_to_the_network),
             handlers=[self._doorway],
             interceptors=[
                 Handlers(self._doorway),

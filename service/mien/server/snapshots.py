@@ -3,7 +3,6 @@
 The files are in folders that the start of a store removes, so that a killed server leaves none.
 """
 
-import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from mien.gallery.galleries import Galleries
 from mien.gallery.ids import check_id
 from mien.gallery.records import GalleryInfo
 from mien.gallery.store.journal import LEFTOVER
+from mien.shortage import shortage
 from mien.v1 import maintenance_pb2
 
 PIECE = 2**20
@@ -79,8 +79,8 @@ def _full(data: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull(f"no space is left in {data} for the snapshot; make room") from error
+        if short := shortage(error):
+            raise StorageFull(short.of(data)) from error
         raise
 
 

@@ -172,6 +172,29 @@ def test_a_long_log_is_begun_anew_in_place(short: Galleries, data: Path) -> None
     assert len(logged(log)) < count / 10
 
 
+def test_what_writes_nothing_moves_no_log(
+    short: Galleries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log that was begun anew looks as long as before until somebody writes."""
+    look = looks(1)[0]
+    short.enroll("staff", "ann", look, MODEL, sha256(look), request_id="asked")
+    enrol_at_once(short, 3000, seed=1)
+    moved: list[str] = []
+    move = short._store.journal._move
+
+    def counted(end: str, patience: float) -> bool:
+        moved.append(end)
+        return move(end, patience)
+
+    monkeypatch.setattr(short._store.journal, "_move", counted)
+    short.enroll("staff", "ann", look, MODEL, sha256(look), request_id="asked")
+    short.enroll_each("staff", [Enrolment("new", look, sha256(look))], MODEL, validate_only=True)
+    assert short.expire() == []
+    assert moved == []
+    enrol_at_once(short, 3000, seed=2)
+    assert moved == ["RESTART"]
+
+
 def test_a_log_that_a_large_batch_made_long_is_cut_when_it_is_begun_anew(
     short: Galleries, data: Path
 ) -> None:

@@ -19,8 +19,8 @@ from mien.errors import (
 )
 from mien.gallery.store.pages import LARGEST_FILE, Scrubber
 from mien.gallery.store.schema import is_older, migrate
+from mien.shortage import shortage
 
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR}
 
 BUSY_SECONDS = 2.0
@@ -131,8 +131,8 @@ def _translation(path: Path, error: Exception) -> MienError:
     extended: int = getattr(error, "sqlite_errorcode", 0)
     code = extended & 0xFF
     number = error.errno if isinstance(error, OSError) else None
-    if code == sqlite3.SQLITE_FULL or number in NO_SPACE:
-        return StorageFull(f"no space is left for {path}; nothing was changed; make room")
+    if short := shortage(error):
+        return StorageFull(short.of(path))
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return DataDirectoryLocked(f"another process uses {path}; end that process")
     if extended == sqlite3.SQLITE_READONLY_DIRECTORY or number in NOT_WRITABLE:

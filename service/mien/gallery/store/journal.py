@@ -64,12 +64,15 @@ class Journal:
     def transaction(self, keep: bool = True) -> Iterator[sqlite3.Connection]:
         """All of the block or nothing; with `keep` false, nothing."""
         with self.lock, translated(self._path):
+            before = self.connection.total_changes
             with self.connection as connection:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 if not keep:
                     connection.rollback()
-            self._settle_if_long()
+            # A log that was begun anew says so only with its next write: until then it looks long.
+            if keep and self.connection.total_changes != before:
+                self._settle_if_long()
 
     def settle(self) -> bool:
         """Move the log's pages into the file, clear what lies between their rows, cut the log.

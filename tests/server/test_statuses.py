@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from mien.errors import GalleryNotFound
-from mien.server.interceptors import ErrorInterceptor
+from mien.server.statuses import ErrorInterceptor
 
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 PATIENCE = 10

@@ -1,10 +1,10 @@
 """Errors to status codes, in one place."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import any_pb2
@@ -14,6 +14,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from mien import errors
+from mien.server.interceptor import Behaviour, Handler, Interceptor, wrapped
 from mien.wire import ALL_REASONS
 
 DOMAIN = "mien"
@@ -35,14 +36,10 @@ CODES: dict[type[errors.MienError], "code_pb2.Code.ValueType"] = {
 }
 """The branches of the tree in `mien.errors`; the only place where they meet gRPC."""
 
-Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Any]
-Wrap: TypeAlias = Callable[[Behaviour], Behaviour]
-Make: TypeAlias = "Callable[..., grpc.RpcMethodHandler[Any, Any]]"
-
 _log = logging.getLogger(__name__)
 
 
-class ErrorInterceptor(grpc.ServerInterceptor):
+class ErrorInterceptor(Interceptor):
     """Aborts a call of any of the four kinds with the status of the error that its handler raised.
 
     What is no MienError becomes INTERNAL with a fixed sentence; its trace goes to the log only.
@@ -50,38 +47,8 @@ class ErrorInterceptor(grpc.ServerInterceptor):
     have arrived.
     """
 
-    def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        handler = continuation(handler_call_details)
-        if handler is None:
-            return None
-        method = handler_call_details.method
+    def wrap(self, handler: Handler, method: str) -> Handler:
         return wrapped(handler, partial(_single, method=method), partial(_stream, method=method))
-
-
-def wrapped(
-    handler: "grpc.RpcMethodHandler[Any, Any]", single: Wrap, stream: Wrap
-) -> "grpc.RpcMethodHandler[Any, Any]":
-    """The handler with its behaviour in `single`, or in `stream` if it gives many answers."""
-    kind, make = kind_of(handler)
-    wrap = stream if handler.response_streaming else single
-    made: grpc.RpcMethodHandler[Any, Any] = make(
-        wrap(getattr(handler, kind)), handler.request_deserializer, handler.response_serializer
-    )
-    return made
-
-
-def kind_of(handler: "grpc.RpcMethodHandler[Any, Any]") -> tuple[str, Make]:
-    """The attribute that has the handler's behaviour, and what makes such a handler."""
-    return {
-        (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
-        (False, True): ("unary_stream", grpc.unary_stream_rpc_method_handler),
-        (True, False): ("stream_unary", grpc.stream_unary_rpc_method_handler),
-        (True, True): ("stream_stream", grpc.stream_stream_rpc_method_handler),
-    }[bool(handler.request_streaming), bool(handler.response_streaming)]
 
 
 def _single(behaviour: Behaviour, method: str) -> Behaviour:
