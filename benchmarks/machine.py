@@ -20,7 +20,11 @@ def descendants(pid: int) -> list[int]:
     """All processes that one started, and those that they started."""
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
+        try:
+            children = task.read_text().split()
+        except (FileNotFoundError, ProcessLookupError):  # a thread that ended as we looked
+            continue
+        for child in map(int, children):
             found += [child, *descendants(child)]
     return found
 
