@@ -1,11 +1,19 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
-from mien.server.threads import arrange, yield_to_the_network
+from mien import stages
+from mien.client import Client
+from mien.model.bundle import Bundle
+from mien.server.server import Server
+from mien.server.settings import Settings
+from mien.server.threads import arrange, yielding_to_the_network
+from tests.faces import encoded
 
 
 @pytest.fixture(autouse=True)
@@ -32,18 +40,63 @@ def test_a_server_takes_the_cores_that_it_may_run_on() -> None:
         os.sched_setaffinity(0, mine)
 
 
-@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux has SCHED_BATCH")
-def test_a_thread_yields_and_those_beside_it_do_not() -> None:
-    with ThreadPoolExecutor(1, initializer=yield_to_the_network) as pool:
-        assert pool.submit(os.sched_getscheduler, 0).result() == os.SCHED_BATCH
-    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+linux = pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux has SCHED_BATCH")
 
 
-@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux has SCHED_BATCH")
-def test_where_that_is_forbidden_a_thread_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def _policy_of_a_new_thread() -> int:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(os.sched_getscheduler, 0).result()
+
+
+@linux
+def test_threads_begun_inside_yield_and_those_begun_later_do_not() -> None:
+    with yielding_to_the_network():
+        assert _policy_of_a_new_thread() == os.SCHED_BATCH
+    assert _policy_of_a_new_thread() == os.SCHED_OTHER
+
+
+@linux
+def test_where_that_is_forbidden_the_server_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object) -> None:
         raise PermissionError(1, "not in this sandbox")
 
     monkeypatch.setattr(os, "sched_setscheduler", forbidden)
-    with ThreadPoolExecutor(1, initializer=yield_to_the_network) as pool:
-        assert pool.submit(os.sched_getscheduler, 0).result() == os.SCHED_OTHER
+    with yielding_to_the_network():
+        assert _policy_of_a_new_thread() == os.SCHED_OTHER
+
+
+@linux
+def test_who_chose_another_policy_keeps_it() -> None:
+    def begun_in_the_background() -> tuple[int, int]:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with yielding_to_the_network():
+            inside = _policy_of_a_new_thread()
+        return inside, os.sched_getscheduler(0)
+
+    with ThreadPoolExecutor(1) as pool:
+        policies = pool.submit(begun_in_the_background).result()
+    assert policies == (os.SCHED_IDLE, os.SCHED_IDLE)
+
+
+@linux
+def test_threads_of_calls_yield_and_lanes_do_not(bundle: Bundle, tmp_path: Path) -> None:
+    policies: dict[str, int] = {}
+
+    def embed(crops: np.ndarray) -> np.ndarray:
+        policies["lane"] = os.sched_getscheduler(0)
+        return narrow(crops)
+
+    def decoded(stage: str, _seconds: float) -> None:
+        if stage == "decode":
+            policies["call"] = os.sched_getscheduler(0)
+
+    with Server(Settings(bundle=bundle.folder, data=tmp_path / "data", port=0)) as server:
+        narrow = server.batcher._narrow
+        server.batcher._narrow = server.batcher._lone = embed
+        stages.listen(decoded)
+        try:
+            with Client(f"127.0.0.1:{server.port}") as client:
+                client.embed([encoded(0, 0)])
+        finally:
+            stages.ignore(decoded)
+    assert policies == {"call": os.SCHED_BATCH, "lane": os.SCHED_OTHER}

@@ -5,48 +5,55 @@ mobile network gains three times from 32 (docs/serving.md).
 """
 
 import time
+from statistics import median
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.model.embedder import Embedder
 
-LARGEST = 32
-WORTH = 0.03
+SIZES = (1, 2, 4, 8, 16, 32)
+WORTH = 0.025
 """A larger batch has to save this share of a crop's time: its callers wait for all of it."""
-PATIENCE = 2
-"""Sizes in a row that save nothing, after which no larger one is tried."""
-ROUNDS, CROPS = 3, 12
-"""Each size is tried so often at least, and with so many crops: one run of one crop is over in
-milliseconds, and on a busy machine a few of them say nothing."""
+SECONDS = 1.5
+"""Of the processor, for all rounds; and no size is tried that is not reached once in so long."""
+LEAST_ROUNDS, MOST_ROUNDS = 3, 15
 
 
 def measure(embedder: Embedder) -> int:
-    """The smallest power of two, at most LARGEST, than which none is faster by WORTH.
+    """The smallest of SIZES than which none is faster by WORTH.
 
-    For a network that runs on the thread that calls. It is the processor's time that counts, so
-    that a busy machine leads to the same size.
+    For a network that runs on the thread that calls. It is the processor's time that counts, the
+    median of rounds in which the sizes take turns: so a busy machine leads to the same size.
     """
     crops = _noise(embedder)
-    took: dict[int, float] = {}
-    size = best = 1
-    while size <= LARGEST and size < best << (PATIENCE + 1):
-        took[size] = _seconds(embedder, crops[:size])
-        if took[size] < (1 - WORTH) * took[best]:
-            best = size
-        size *= 2
-    least = min(took.values())
-    return next(each for each in took if (1 - WORTH) * took[each] <= least)
+    sizes = _within_reach(embedder, crops)
+    rounds: list[list[float]] = []
+    while len(rounds) < LEAST_ROUNDS or (len(rounds) < MOST_ROUNDS and _spent(rounds) < SECONDS):
+        rounds.append([_seconds(embedder, crops[:size]) for size in sizes])
+    of_crop = [
+        median(took) / size for size, took in zip(sizes, zip(*rounds, strict=True), strict=True)
+    ]
+    least = min(of_crop)
+    return next(
+        size for size, each in zip(sizes, of_crop, strict=True) if (1 - WORTH) * each <= least
+    )
+
+
+def _within_reach(embedder: Embedder, crops: npt.NDArray[np.uint8]) -> list[int]:
+    """The sizes; each has run once then, since its first run takes longer."""
+    took: list[float] = []
+    for size in SIZES:
+        if sum(took) < SECONDS:
+            took.append(_seconds(embedder, crops[:size]))
+    return list(SIZES[: len(took)])
+
+
+def _spent(rounds: list[list[float]]) -> float:
+    return sum(map(sum, rounds))
 
 
 def _seconds(embedder: Embedder, crops: npt.NDArray[np.uint8]) -> float:
-    """For a crop of the batch, the least of many; the first run of a size is not counted."""
-    embedder.embed(crops)
-    rounds = max(ROUNDS, CROPS // len(crops))
-    return min(_once(embedder, crops) for _ in range(rounds)) / len(crops)
-
-
-def _once(embedder: Embedder, crops: npt.NDArray[np.uint8]) -> float:
     start = time.thread_time()
     embedder.embed(crops)
     return time.thread_time() - start
@@ -54,5 +61,5 @@ def _once(embedder: Embedder, crops: npt.NDArray[np.uint8]) -> float:
 
 def _noise(embedder: Embedder) -> npt.NDArray[np.uint8]:
     spec = embedder.spec
-    size = (LARGEST, spec.crop_height, spec.crop_width, 3)
+    size = (max(SIZES), spec.crop_height, spec.crop_width, 3)
     return np.random.default_rng(0).integers(256, size=size, dtype=np.uint8)

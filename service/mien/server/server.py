@@ -23,6 +23,7 @@ from mien.server.calls import CallInterceptor
 from mien.server.doorway import Doorway
 from mien.server.enroller import Enroller
 from mien.server.explanations import Explanations
+from mien.server.faster import Faster
 from mien.server.guard import Guard, Inspector
 from mien.server.handlers import Handlers
 from mien.server.keyring import Keyring
@@ -39,7 +40,7 @@ from mien.server.servicers.model import ModelServicer
 from mien.server.settings import Settings
 from mien.server.statuses import ErrorInterceptor
 from mien.server.streams import Streams
-from mien.server.threads import arrange, yield_to_the_network
+from mien.server.threads import arrange, yielding_to_the_network
 from mien.server.tls import credentials
 from mien.server.upkeep import Upkeep
 from mien.server.wrong_keys import WrongKeys
@@ -105,10 +106,11 @@ class Server:
         self._metrics = Metrics()
         undo.callback(self._metrics.close)
         self._doorway, self._readiness = Doorway(), Readiness(SERVICES)
-        self._server = self._grpc_server(settings, undo)
-        self.port = self._listen(settings)
-        undo.callback(lambda: self._server.stop(None).wait())
-        self._server.start()
+        with yielding_to_the_network():
+            self._server = self._grpc_server(settings, undo)
+            self.port = self._listen(settings)
+            undo.callback(lambda: self._server.stop(None).wait())
+            self._server.start()
         self.batcher = _batcher(loaded, settings, self._metrics)
         undo.callback(self.batcher.close, STOP_SECONDS)
         pictures = PictureLimits(settings.max_image_bytes, settings.max_image_pixels)
@@ -146,7 +148,7 @@ class Server:
         self._arrival = ArrivalInterceptor(watch, settings.calls)
         most = CALLS_IN_ALL * settings.calls
         server = grpc.server(
-            ThreadPoolExecutor(most, thread_name_prefix="mien", initializer=yield_to_the_network),
+            ThreadPoolExecutor(most, thread_name_prefix="mien"),
             handlers=[self._doorway],
             interceptors=[
                 Handlers(self._doorway),
@@ -226,10 +228,10 @@ def _batcher(loaded: Bundle, settings: Settings, metrics: Metrics) -> Batcher:
     """The network, once for each lane's single thread and once for all cores."""
     cores = arrange(settings.threads).cores
     narrow = Embedder.of(loaded, threads=1)
-    wide = Embedder.of(loaded, cores) if cores > 1 else narrow
+    lone = Faster(Embedder.of(loaded, cores).embed, narrow.embed) if cores > 1 else narrow.embed
     limits = Limits(
         batch=settings.batch or measure(narrow),
         queue=settings.queue,
         max_wait=settings.max_wait_ms / 1000,
     )
-    return Batcher(metrics.batches(narrow.embed), metrics.batches(wide.embed), cores, limits)
+    return Batcher(metrics.batches(narrow.embed), metrics.batches(lone), cores, limits)

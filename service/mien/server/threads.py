@@ -2,16 +2,18 @@
 
 docs/serving.md has the measurements.
 
-    decoding, cropping   in the thread of the call, which yields to the network; OpenCV takes no
-                         threads of its own
+    decoding, cropping   in the thread of the call, which yields to the network as gRPC's own do;
+                         OpenCV takes no threads of its own
     detecting faces      the same; YuNet has a network for each core, and the next caller waits
     inference            as many batches at once as there are cores, each on one thread; a lone
-                         picture takes all cores, if nothing else is being embedded
+                         picture takes all cores, if nothing else is being embedded and that is
+                         faster
     faiss                one thread a search (`index.nearest` tells OpenMP so)
 """
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import cv2
@@ -31,12 +33,25 @@ def arrange(cores: int = 0) -> Threads:
     return Threads(cores or len(os.sched_getaffinity(0)))
 
 
-def yield_to_the_network() -> None:
-    """Let this thread interrupt no other as it wakes (Linux's SCHED_BATCH, `sched(7)`).
+@contextmanager
+def yielding_to_the_network() -> Iterator[None]:
+    """Threads that begin inside, and those that they begin, interrupt no other as they wake.
 
-    A call wakes several times. Each time the lane that runs on this core would stop, and find its
-    weights gone from the cache; so calls wait for the end of its turn, and several run together.
+    That is Linux's SCHED_BATCH (`sched(7)`), which a thread has from the one that began it. A call
+    wakes several times, and gRPC's threads with it. Each time the lane that runs on this core would
+    stop, and find its weights gone from the cache; so calls wait for the end of its turn, and
+    several run together.
     """
-    if hasattr(os, "SCHED_BATCH"):
-        with suppress(PermissionError):  # a sandbox may forbid it; the calls are slower then
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
+        yield  # who chose another policy for the server keeps it
+        return
+    _schedule(os.SCHED_BATCH)
+    try:
+        yield
+    finally:
+        _schedule(os.SCHED_OTHER)
+
+
+def _schedule(policy: int) -> None:
+    with suppress(PermissionError):  # a sandbox may forbid it; calls are slower then
+        os.sched_setscheduler(0, policy, os.sched_param(0))
