@@ -76,3 +76,27 @@ def test_a_program_begins_anew_once_as_the_same_process(other: str) -> None:
 def test_who_said_what_pages_he_wants_gets_them_at_once(said: str) -> None:
     _, last = begun(said)
     assert last == f"goes on with {said}"
+
+
+FREED = """
+import ctypes, sys
+from mien.server.memory import share_arenas
+assert share_arenas(2)
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+libc.sbrk.restype, libc.sbrk.argtypes = ctypes.c_void_p, [ctypes.c_ssize_t]
+blocks = [libc.malloc(2**16) for _ in range({mib} * 16)]
+full = libc.sbrk(0)
+for block in reversed(blocks):
+    libc.free(block)
+print(full - libc.sbrk(0))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
+@pytest.mark.parametrize(("mib", "given_back"), [(6, False), (16, True)])
+def test_what_a_picture_needs_is_kept_for_the_next(mib: int, given_back: bool) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-c", FREED.format(mib=mib)], capture_output=True, text=True, check=True
+    ).stdout
+    assert (int(printed) > 0) == given_back
