@@ -1,19 +1,33 @@
 """EnrollBatch: samples as they come, many of them in one transaction."""
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
+from typing import TypeAlias
 
 import grpc
 
+from mien.deadline import Deadline
 from mien.errors import InvalidRequest, MienError
 from mien.server.calls import deadline_of
 from mien.server.enroller import Enroller, Outcome, Wanted
-from mien.server.streams import Streams, patiently, refusal
+from mien.server.readers import Readers
+from mien.server.streams import Arrivals, Streams, patiently, refusal
 from mien.v1 import gallery_pb2
 
 GROUP = 128
-"""Samples that are committed together at most: those that have arrived while the group before was
-embedded and committed. Half of a stream's window, so that the other half can arrive meanwhile."""
+"""Samples that are committed together, or a few more: those that were read while the group before
+was committed and answered. Half of a stream's window, so that the other half can arrive
+meanwhile."""
+
+AT_ONCE = 8
+"""Pictures that one thread takes from bytes to vectors together: enough for a batch of the network,
+and few enough for all threads to end at about the same time. Of vectors it takes a whole group."""
+
+_Requests: TypeAlias = Sequence[gallery_pb2.EnrollBatchRequest]
+_Read: TypeAlias = Wanted | MienError
+_Group: TypeAlias = list[tuple[gallery_pb2.EnrollBatchRequest, _Read]]
 
 
 class EnrolStream:
@@ -24,73 +38,96 @@ class EnrolStream:
     twice, since it has the same request id or the same content.
     """
 
-    def __init__(self, enroller: Enroller, streams: Streams) -> None:
+    def __init__(self, enroller: Enroller, streams: Streams, cores: int) -> None:
+        """`cores`: so many threads look at pictures, all streams' together."""
         self._enroller = enroller
         self._streams = streams
+        self._cores = cores
+        self._looking = threading.BoundedSemaphore(cores)
 
     def answers(
         self, requests: Iterator[gallery_pb2.EnrollBatchRequest], context: grpc.ServicerContext
     ) -> Iterator[gallery_pb2.EnrollBatchResponse]:
         """Raises TooManyStreams, InvalidRequest (`seq`), and what is wrong with the gallery."""
         with self._streams.arrivals(requests) as arrivals:
-            order, waiting = _Order(self._enroller), deadline_of(context)
-            while group := arrivals.take(GROUP):
-                gallery_id, sound = order.gallery_of(group), order.checked(group)
-                items = [request.item for request in sound]
-                outcomes = patiently(partial(self._outcomes, gallery_id, items), waiting)
-                for request, outcome in zip(sound, outcomes, strict=True):
-                    yield _response(request, outcome, durable=sound[-1].seq)
+            order, waiting = _Order(arrivals), deadline_of(context)
+            read = partial(self._read, order, waiting)
+            for group in self._groups(order, read):
+                for request, response in self._kept(order.gallery_id, group, waiting):
+                    yield response
                     arrivals.answered(request)
-                order.raise_break()
+            order.raise_break()
 
-    def _outcomes(
-        self, gallery_id: str, items: Sequence[gallery_pb2.EnrollSampleRequest]
-    ) -> list[Outcome]:
+    def _groups(
+        self, order: "_Order", read: Callable[[_Requests], Sequence[_Read]]
+    ) -> Iterator[_Group]:
+        """Vectors are read at once: handing them to other threads takes longer."""
+        while (requests := order.take()) and not any(map(_has_picture, requests)):
+            yield list(zip(requests, read(requests), strict=True))
+        if requests:
+            parts = chain([requests], iter(order.take, []))
+            readers = Readers(lambda: next(parts, []), read, self._cores)
+            yield from iter(partial(readers.read, GROUP), [])
+
+    def _read(self, order: "_Order", waiting: Deadline, requests: _Requests) -> list[_Read]:
+        """Raises GalleryNotFound, InvalidId and ModelMismatch, of the stream's gallery."""
+        gallery_id, items = order.gallery_id, [request.item for request in requests]
+        self._enroller.check(gallery_id)
         here = [item for item in items if item.gallery_id == gallery_id]
-        read = iter(self._enroller.read(here))
-        asked: list[Wanted | MienError] = [
+        with self._looking:
+            read = iter(patiently(partial(self._enroller.read, here), waiting))
+        return [
             next(read) if item.gallery_id == gallery_id else _elsewhere(item, gallery_id)
             for item in items
         ]
-        kept = iter(
-            self._enroller.enroll(gallery_id, [each for each in asked if isinstance(each, Wanted)])
-        )
-        return [next(kept) if isinstance(each, Wanted) else each for each in asked]
+
+    def _kept(
+        self, gallery_id: str, group: _Group, waiting: Deadline
+    ) -> Iterator[tuple[gallery_pb2.EnrollBatchRequest, gallery_pb2.EnrollBatchResponse]]:
+        wanted = [each for _, each in group if isinstance(each, Wanted)]
+        kept = iter(patiently(partial(self._enroller.enroll, gallery_id, wanted), waiting))
+        last, _ = group[-1]
+        for request, each in group:
+            outcome = next(kept) if isinstance(each, Wanted) else each
+            yield request, _response(request, outcome, durable=last.seq)
 
 
 class _Order:
-    """A stream's gallery, and that its `seq` grows by one."""
+    """A stream's requests as they arrive; its gallery, and that its `seq` grows by one."""
 
-    def __init__(self, enroller: Enroller) -> None:
-        self._enroller = enroller
-        self._gallery_id: str | None = None
+    def __init__(self, arrivals: Arrivals[gallery_pb2.EnrollBatchRequest]) -> None:
+        self._arrivals = arrivals
         self._next: int | None = None
         self._break: InvalidRequest | None = None
+        self.gallery_id = ""
+        """That of the first item."""
 
-    def gallery_of(self, group: Sequence[gallery_pb2.EnrollBatchRequest]) -> str:
-        """That of the first item. Raises GalleryNotFound, InvalidId and ModelMismatch."""
-        if self._gallery_id is None:
-            self._enroller.check(group[0].item.gallery_id)
-            self._gallery_id = group[0].item.gallery_id
-        return self._gallery_id
-
-    def checked(
-        self, group: Sequence[gallery_pb2.EnrollBatchRequest]
-    ) -> list[gallery_pb2.EnrollBatchRequest]:
-        """The requests up to the first that is out of order."""
-        for at, request in enumerate(group):
+    def take(self) -> list[gallery_pb2.EnrollBatchRequest]:
+        """What one thread reads together, up to the first that is out of order."""
+        taken = [] if self._break else self._arrivals.take(GROUP, _effort)
+        if taken and self._next is None:
+            self.gallery_id = taken[0].item.gallery_id
+        for at, request in enumerate(taken):
             if self._next is not None and request.seq != self._next:
                 self._break = InvalidRequest(
                     f"seq {request.seq} follows {self._next - 1}; each is one more than the last"
                 )
-                return list(group[:at])
+                return taken[:at]
             self._next = request.seq + 1
-        return list(group)
+        return taken
 
     def raise_break(self) -> None:
         """Raise InvalidRequest if a request was out of order."""
         if self._break:
             raise self._break
+
+
+def _has_picture(request: gallery_pb2.EnrollBatchRequest) -> bool:
+    return request.item.HasField("image")
+
+
+def _effort(request: gallery_pb2.EnrollBatchRequest) -> int:
+    return GROUP // AT_ONCE if _has_picture(request) else 1
 
 
 def _elsewhere(item: gallery_pb2.EnrollSampleRequest, gallery_id: str) -> InvalidRequest:

@@ -4,8 +4,6 @@ import hashlib
 import struct
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -25,7 +23,6 @@ from mien.matching.metrics import Vectors
 from mien.server import gallery_messages, messages
 from mien.server.looks import Look
 from mien.server.neighbours import Group, Near, Neighbours, Watch, read_watch, refused
-from mien.server.portions import portions
 from mien.server.probes import Probes, read_one_face
 from mien.v1 import gallery_pb2, match_pb2
 from mien.vision.selection import OneFace
@@ -66,10 +63,7 @@ class Enroller:
     enrol one face under two names at once would each find nobody.
     """
 
-    def __init__(
-        self, probes: Probes, galleries: Galleries, default: TargetFMR, cores: int = 1
-    ) -> None:
-        """`cores`: so many threads look at the pictures of a group, all streams' together."""
+    def __init__(self, probes: Probes, galleries: Galleries, default: TargetFMR) -> None:
         bundle = probes.pipeline.bundle
         self._bundle = bundle
         self._probes = probes
@@ -77,8 +71,6 @@ class Enroller:
         self._default = default
         self._neighbours = Neighbours(bundle, galleries)
         self._turn = threading.Lock()
-        self._cores = cores
-        self._crew = ThreadPoolExecutor(cores, thread_name_prefix="mien-enroll")
 
     def check(self, gallery_id: str) -> None:
         """Raise GalleryNotFound, InvalidId or ModelMismatch unless samples may come in."""
@@ -180,39 +172,15 @@ class Enroller:
         for at, request in enumerate(requests):
             if request.HasField("image"):
                 pictures.setdefault(read_one_face(request.multi_face), []).append(at)
-        parts = [
-            (policy, portion)
-            for policy, places in pictures.items()
-            for portion in portions(places, self._cores)
-        ]
         found: dict[int, Look | MienError] = {}
-        for (_, places), looks in zip(parts, self._looked(requests, parts), strict=True):
-            found |= zip(places, looks, strict=True)
+        for policy, places in pictures.items():
+            images = [requests[at].image for at in places]
+            found |= zip(places, self._probes.embed_each(images, policy), strict=True)
         others = [at for at in range(len(requests)) if at not in found]
         embeddings = [requests[at].embedding for at in others]
         vectors = messages.read_embeddings(embeddings, self._bundle)
         found |= zip(others, map(_look_of, vectors), strict=True)
         return [found[at] for at in range(len(requests))]
-
-    def _looked(
-        self,
-        requests: Sequence[gallery_pb2.EnrollSampleRequest],
-        parts: Sequence[tuple[OneFace, Sequence[int]]],
-    ) -> list[list[Look | InvalidArgument]]:
-        """Of each part: by the caller's thread if there is one alone, else by the crew."""
-
-        def look(part: tuple[OneFace, Sequence[int]]) -> list[Look | InvalidArgument]:
-            policy, places = part
-            return self._probes.embed_each([requests[at].image for at in places], policy)
-
-        if len(parts) == 1:
-            return [look(parts[0])]
-        futures = [self._crew.submit(copy_context().run, look, part) for part in parts]
-        try:
-            return [future.result() for future in futures]
-        finally:
-            for future in futures:
-                future.cancel()
 
 
 def _look_of(vector: Vectors | MienError) -> Look | MienError:

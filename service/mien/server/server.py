@@ -21,6 +21,7 @@ from mien.server.batch_size import measure
 from mien.server.batching import Batcher, Limits
 from mien.server.calls import CallInterceptor
 from mien.server.doorway import Doorway
+from mien.server.enrol_stream import EnrolStream
 from mien.server.enroller import Enroller
 from mien.server.explanations import Explanations
 from mien.server.faster import Faster
@@ -188,7 +189,8 @@ class Server:
             TargetFPIR(settings.default_target_fpir),
         )
         probes, streams = Probes(self.pipeline, galleries), self.streams
-        enroller = Enroller(probes, galleries, fmr, arrange(settings.threads).cores)
+        enroller = Enroller(probes, galleries, fmr)
+        enrol_stream = EnrolStream(enroller, streams, arrange(settings.threads).cores)
         explanations = Explanations(bundle, galleries)
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(
             EmbeddingServicer(probes, explanations, streams, fmr), server
@@ -197,7 +199,7 @@ class Server:
             MatchServicer(probes, galleries, explanations, streams, fpir, default_fmr=fmr), server
         )
         gallery_pb2_grpc.add_GalleryServiceServicer_to_server(
-            GalleryServicer(bundle, galleries, enroller, streams), server
+            GalleryServicer(bundle, galleries, enroller, enrol_stream), server
         )
         maintenance_pb2_grpc.add_MaintenanceServiceServicer_to_server(
             MaintenanceServicer(galleries, settings.data, bundle.manifest.fingerprint, streams),

@@ -66,11 +66,18 @@ class Arrivals(Generic[Request]):
         self._ended = self._closed = False
         threading.Thread(target=self._read, name="mien-stream", daemon=True).start()
 
-    def take(self, most: int = 1) -> list[Request]:
-        """What has arrived, 1 to `most`; waits for the first. Nothing at the end."""
+    def take(self, most: int = 1, effort: Callable[[Request], int] = lambda _: 1) -> list[Request]:
+        """What has arrived, 1 or more, until they take `most` effort; waits for the first.
+
+        Nothing at the end.
+        """
+        taken: list[Request] = []
         with self._arrived:
             self._arrived.wait_for(lambda: self._waiting or self._ended)
-            return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+            while self._waiting and most > 0:
+                taken.append(self._waiting.popleft())
+                most -= effort(taken[-1])
+        return taken
 
     def answered(self, request: Request) -> None:
         """The caller has taken the answer, so that another request may be read."""

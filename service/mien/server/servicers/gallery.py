@@ -13,19 +13,18 @@ from mien.server.call import current_call
 from mien.server.enrol_stream import EnrolStream
 from mien.server.enroller import Enroller
 from mien.server.paging import page_size, read_token, write_token
-from mien.server.streams import Streams
 from mien.server.visible import visible
 from mien.v1 import gallery_pb2, gallery_pb2_grpc
 
 
 class GalleryServicer(gallery_pb2_grpc.GalleryServiceServicer):
     def __init__(
-        self, bundle: Bundle, galleries: Galleries, enroller: Enroller, streams: Streams
+        self, bundle: Bundle, galleries: Galleries, enroller: Enroller, stream: EnrolStream
     ) -> None:
         self._manifest = bundle.manifest
         self._galleries = galleries
         self._enroller = enroller
-        self._stream = EnrolStream(enroller, streams)
+        self._stream = stream
 
     def CreateGallery(
         self, request: gallery_pb2.CreateGalleryRequest, context: grpc.ServicerContext
