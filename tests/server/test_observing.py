@@ -1,6 +1,7 @@
 """What is seen of a server: metrics, logs, the audit, health. None of it tells a secret."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -67,6 +68,18 @@ class TestMetrics:
         assert galleries == {"g0", "g1", "g2", metrics.OTHERS}
         assert number(numbers, "mien_gallery_samples", gallery=metrics.OTHERS) == 4
         assert {each["method"] for each in labels if "method" in each} <= set(TABLE)
+
+    def test_who_asks_for_metrics_and_sends_nothing_is_cut_off(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(metrics, "READER_SECONDS", 0.2)
+        port = metrics.MetricsPort("127.0.0.1:0", metrics.Metrics())
+        try:
+            with socket.create_connection(("127.0.0.1", port.port), 10) as silent:
+                silent.sendall(b"GET /metrics HTTP/1.1\r\n")
+                assert silent.recv(1) == b""
+        finally:
+            port.close()
 
     def test_a_port_in_use_is_refused_and_nothing_is_left(
         self, watched: Watched, bundle: Bundle, tmp_path: Path

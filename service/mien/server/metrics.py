@@ -7,6 +7,7 @@ and of galleries the first MOST_GALLERIES by id have a label, all others togethe
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,8 @@ OTHERS = "_others"
 """No id of a gallery begins so."""
 OTHER_METHOD = "other"
 PAGE = 1000
+READER_SECONDS = 10.0
+"""Whoever keeps the metrics waiting for so long is cut off: each has a thread."""
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SIZES = (1, 2, 4, 8, 16, 32)
 
@@ -158,6 +161,8 @@ class MetricsPort:
             raise AddressInUse(
                 f"cannot offer metrics on {address}: {error.strerror}; choose another address"
             ) from None
+        handler: Any = self._server.RequestHandlerClass
+        handler.timeout = READER_SECONDS  # of socketserver's StreamRequestHandler
         self.port: int = self._server.server_port
 
     def close(self) -> None:
