@@ -33,7 +33,7 @@ class Costing(Embedder):
         (lambda crops: 3 + crops, 32),
         (lambda crops: 0.2 * (crops == 1) + 0.1 * (crops == 2) + crops, 4),
         (lambda crops: crops**2, 1),
-        (lambda crops: 300 * crops - 10 * crops**2, 4),
+        (lambda crops: 300 * crops - 10 * crops**2, 2),
     ],
     ids=[
         "all the same",

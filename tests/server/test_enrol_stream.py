@@ -3,7 +3,8 @@
 import math
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from mien.server.enroller import Enroller
 from mien.server.probes import Probes
 from mien.server.streams import Streams
 from mien.v1.gallery_pb2 import EnrollBatchRequest
+from mien.v1.probe_pb2 import Embedding
 from mien.vision.faces import Detector, Face
 from tests import bundles
 from tests.server.test_faces import ONE, photo
@@ -78,6 +80,28 @@ class Looking(Patches):
         return super().detect(picture)
 
 
+class Counted:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+def readers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "mien-reader"]
+
+
+def vectors(bundle: Bundle, count: int, start: int = 0) -> Iterator[EnrollBatchRequest]:
+    manifest = bundle.manifest
+    for seq in range(start, start + count):
+        vector = np.eye(manifest.input.dim, dtype="<f4")[seq % manifest.input.dim]
+        embedding = Embedding(
+            model_fingerprint=manifest.fingerprint, f32le=vector.tobytes(), dim=len(vector)
+        )
+        yield EnrollBatchRequest(seq=seq, item=enrolment("people", f"p-{seq}", embedding))
+
+
 def requests(count: int, start: int = 0) -> Iterator[EnrollBatchRequest]:
     for seq in range(start, start + count):
         yield EnrollBatchRequest(
@@ -101,66 +125,61 @@ def test_two_cores_look_at_pictures_at_the_same_time(bundle: Bundle, galleries: 
 def test_the_next_group_is_looked_at_while_one_is_committed(
     bundle: Bundle, galleries: Galleries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looked = Counted()
     commits: list[int] = []
-    seen = threading.Semaphore(0)
 
-    def enroll(gallery_id: str, wanted: Any) -> Any:
-        if not commits:
-            for _ in range(len(wanted) + 1):  # its own pictures, and one of the next group
-                assert seen.acquire(timeout=WAIT_SECONDS)
-        commits.append(len(wanted))
-        return kept(gallery_id, wanted)
+    def enrol(gallery_id: str, items: Any, **how: Any) -> Any:
+        if items and not commits:
+            wait(lambda: looked.count > GROUP)  # more than the first group can be of
+        commits.append(len(items))
+        return kept(gallery_id, items, **how)
 
-    stream = Stream(bundle, galleries, Looking(seen.release))
-    kept = stream.enroller.enroll
-    monkeypatch.setattr(stream.enroller, "enroll", enroll)
+    stream = Stream(bundle, galleries, Looking(looked))
+    kept = galleries._store.enrol
+    monkeypatch.setattr(galleries._store, "enrol", enrol)
     answers = list(stream.answers(requests(GROUP + 8)))
     assert [each.seq for each in answers] == list(range(GROUP + 8))
-    assert len(commits) > 1
+    assert len([count for count in commits if count]) > 1
     assert all(0 <= each.durable_through_seq - each.seq < GROUP for each in answers)
 
 
 def test_of_a_stream_that_is_left_nothing_more_is_looked_at(
     bundle: Bundle, galleries: Galleries
 ) -> None:
-    looked: list[None] = []
-    go = threading.Event()
-
-    def look() -> None:
-        looked.append(None)
-        if len(looked) > 1:
-            assert go.wait(WAIT_SECONDS)
-
-    stream = Stream(bundle, galleries, Looking(look), cores=1)
-    with _sent_one_first() as (some, more):
-        answers = stream.answers(some)
-        assert next(answers).seq == 0
-        more.set()
-        waiting = threading.Thread(target=next, args=(answers, None))
-        waiting.start()
-        wait(lambda: len(looked) == 2)
-        go.set()
-        waiting.join(WAIT_SECONDS)
-        answers.close()
-    count = len(looked)
-    assert list(stream.answers(requests(1, start=GROUP)))
-    assert len(looked) <= count + AT_ONCE + 1
+    looked = Counted()
+    stream = Stream(bundle, galleries, Looking(looked), cores=1)
+    answers = stream.answers(requests(2 * GROUP))
+    assert next(answers).seq == 0
+    answers.close()
+    wait(lambda: not readers())
+    assert looked.count < GROUP
 
 
-@contextmanager
-def _sent_one_first() -> Iterator[tuple[Iterator[EnrollBatchRequest], threading.Event]]:
-    """A picture, and when told so, as many as a stream reads ahead."""
-    more = threading.Event()
+def test_vectors_do_not_wait_for_the_pictures_of_others(
+    bundle: Bundle, galleries: Galleries
+) -> None:
+    going = threading.Event()
+    stream = Stream(bundle, galleries, Looking(lambda: going.wait(WAIT_SECONDS)), cores=1)
+    with ThreadPoolExecutor(2) as callers:
+        pictures = callers.submit(list, stream.answers(requests(1)))
+        wait(lambda: bool(readers()))
+        try:
+            assert len(list(stream.answers(vectors(bundle, 3)))) == 3
+            assert not pictures.done()
+            late = callers.submit(list, stream.answers(requests(1), Caller(seconds=0.1)))
+            with pytest.raises(DeadlineExceeded):
+                late.result(WAIT_SECONDS)
+        finally:
+            going.set()
+        assert len(pictures.result(WAIT_SECONDS)) == 1
 
-    def some() -> Iterator[EnrollBatchRequest]:
-        yield from requests(1)
-        assert more.wait(WAIT_SECONDS)
-        yield from requests(2 * GROUP, start=1)
 
-    try:
-        yield some(), more
-    finally:
-        more.set()
+def test_pictures_may_follow_vectors(bundle: Bundle, galleries: Galleries) -> None:
+    stream = Stream(bundle, galleries, Patches())
+    mixed = chain(vectors(bundle, 3), requests(20, start=3), vectors(bundle, 3, start=23))
+    answers = list(stream.answers(mixed))
+    assert [each.seq for each in answers] == list(range(26))
+    assert all(each.response.HasField("sample") for each in answers)
 
 
 def test_a_caller_who_waits_no_more_ends_the_stream(bundle: Bundle, galleries: Galleries) -> None:

@@ -1,4 +1,5 @@
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -90,7 +91,13 @@ def test_threads_of_calls_yield_and_lanes_do_not(bundle: Bundle, tmp_path: Path)
         if stage == "decode":
             policies["call"] = os.sched_getscheduler(0)
 
+    before = set(threading.enumerate())
     with Server(Settings(bundle=bundle.folder, data=tmp_path / "data", port=0)) as server:
+        (serving,) = (
+            each for each in set(threading.enumerate()) - before if "(_serve)" in each.name
+        )
+        assert serving.native_id
+        policies["gRPC"] = os.sched_getscheduler(serving.native_id)
         narrow = server.batcher._narrow
         server.batcher._narrow = server.batcher._lone = embed
         stages.listen(decoded)
@@ -99,4 +106,8 @@ def test_threads_of_calls_yield_and_lanes_do_not(bundle: Bundle, tmp_path: Path)
                 client.embed([encoded(0, 0)])
         finally:
             stages.ignore(decoded)
-    assert policies == {"call": os.SCHED_BATCH, "lane": os.SCHED_OTHER}
+    assert policies == {
+        "gRPC": os.SCHED_BATCH,
+        "call": os.SCHED_BATCH,
+        "lane": os.SCHED_OTHER,
+    }

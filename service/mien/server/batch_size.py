@@ -16,7 +16,7 @@ SIZES = (1, 2, 4, 8, 16, 32)
 WORTH = 0.025
 """A larger batch has to save this share of a crop's time: its callers wait for all of it."""
 SECONDS = 1.5
-"""Of the processor, for all rounds; and no size is tried that is not reached once in so long."""
+"""Of the processor, about, for all rounds."""
 LEAST_ROUNDS, MOST_ROUNDS = 3, 15
 
 
@@ -41,10 +41,10 @@ def measure(embedder: Embedder) -> int:
 
 
 def _within_reach(embedder: Embedder, crops: npt.NDArray[np.uint8]) -> list[int]:
-    """The sizes; each has run once then, since its first run takes longer."""
+    """The sizes that can be tried so often; each has run once then: its first run takes longer."""
     took: list[float] = []
     for size in SIZES:
-        if sum(took) < SECONDS:
+        if sum(took) < SECONDS / LEAST_ROUNDS:
             took.append(_seconds(embedder, crops[:size]))
     return list(SIZES[: len(took)])
 

@@ -8,22 +8,26 @@ from typing import TypeAlias
 
 import grpc
 
+from mien import deadline
 from mien.deadline import Deadline
 from mien.errors import InvalidRequest, MienError
 from mien.server.calls import deadline_of
 from mien.server.enroller import Enroller, Outcome, Wanted
 from mien.server.readers import Readers
-from mien.server.streams import Arrivals, Streams, patiently, refusal
+from mien.server.streams import WINDOW, Arrivals, Streams, patiently, refusal
 from mien.v1 import gallery_pb2
 
 GROUP = 128
-"""Samples that are committed together, or a few more: those that were read while the group before
-was committed and answered. Half of a stream's window, so that the other half can arrive
-meanwhile."""
+"""Samples that are committed together at most: those that were read while the group before was
+committed and answered. Half of a stream's window, so that the other half can arrive meanwhile."""
 
 AT_ONCE = 8
-"""Pictures that one thread takes from bytes to vectors together: enough for a batch of the network,
-and few enough for all threads to end at about the same time. Of vectors it takes a whole group."""
+"""Pictures that one thread takes from bytes to vectors together: few enough for all threads to end
+at about the same time, at the cost of a little with networks that gain from larger batches. Of
+vectors a whole group is taken."""
+
+LOOK_SECONDS = 1.0
+"""How often it is looked whether a caller still waits, whose pictures wait for others'."""
 
 _Requests: TypeAlias = Sequence[gallery_pb2.EnrollBatchRequest]
 _Read: TypeAlias = Wanted | MienError
@@ -42,8 +46,9 @@ class EnrolStream:
         """`cores`: so many threads look at pictures, all streams' together."""
         self._enroller = enroller
         self._streams = streams
-        self._cores = cores
         self._looking = threading.BoundedSemaphore(cores)
+        self._threads = min(cores, WINDOW // AT_ONCE)
+        """Of one stream: more find nothing to do."""
 
     def answers(
         self, requests: Iterator[gallery_pb2.EnrollBatchRequest], context: grpc.ServicerContext
@@ -51,8 +56,7 @@ class EnrolStream:
         """Raises TooManyStreams, InvalidRequest (`seq`), and what is wrong with the gallery."""
         with self._streams.arrivals(requests) as arrivals:
             order, waiting = _Order(arrivals), deadline_of(context)
-            read = partial(self._read, order, waiting)
-            for group in self._groups(order, read):
+            for group in self._groups(order, partial(self._read, order, waiting)):
                 for request, response in self._kept(order.gallery_id, group, waiting):
                     yield response
                     arrivals.answered(request)
@@ -61,25 +65,46 @@ class EnrolStream:
     def _groups(
         self, order: "_Order", read: Callable[[_Requests], Sequence[_Read]]
     ) -> Iterator[_Group]:
-        """Vectors are read at once: handing them to other threads takes longer."""
-        while (requests := order.take()) and not any(map(_has_picture, requests)):
+        """Vectors are read at once: handing them to other threads takes longer.
+
+        Raises GalleryNotFound, InvalidId and ModelMismatch, of the stream's gallery.
+        """
+        requests = order.take()
+        if requests:
+            self._enroller.check(order.gallery_id)
+        while requests and not any(map(_has_picture, requests)):
             yield list(zip(requests, read(requests), strict=True))
+            requests = order.take()
         if requests:
             parts = chain([requests], iter(order.take, []))
-            readers = Readers(lambda: next(parts, []), read, self._cores)
+            readers = Readers(lambda: next(parts, []), read, self._threads)
             yield from iter(partial(readers.read, GROUP), [])
 
     def _read(self, order: "_Order", waiting: Deadline, requests: _Requests) -> list[_Read]:
-        """Raises GalleryNotFound, InvalidId and ModelMismatch, of the stream's gallery."""
-        gallery_id, items = order.gallery_id, [request.item for request in requests]
-        self._enroller.check(gallery_id)
-        here = [item for item in items if item.gallery_id == gallery_id]
-        with self._looking:
-            read = iter(patiently(partial(self._enroller.read, here), waiting))
+        items = [request.item for request in requests]
+        here = [item for item in items if item.gallery_id == order.gallery_id]
+        read = iter(
+            patiently(partial(self._looked, here, any(map(_has_picture, requests))), waiting)
+        )
         return [
-            next(read) if item.gallery_id == gallery_id else _elsewhere(item, gallery_id)
+            next(read)
+            if item.gallery_id == order.gallery_id
+            else _elsewhere(item, order.gallery_id)
             for item in items
         ]
+
+    def _looked(
+        self, items: Sequence[gallery_pb2.EnrollSampleRequest], pictures: bool
+    ) -> list[_Read]:
+        """Raises QueueFull and DeadlineExceeded."""
+        if not pictures:
+            return self._enroller.read(items)
+        while not self._looking.acquire(timeout=LOOK_SECONDS):
+            deadline.check("look at the pictures")
+        try:
+            return self._enroller.read(items)
+        finally:
+            self._looking.release()
 
     def _kept(
         self, gallery_id: str, group: _Group, waiting: Deadline

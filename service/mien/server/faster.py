@@ -9,8 +9,9 @@ from mien.server.batching import Crops, Embed
 
 AGAIN = 32
 """Runs after which the way that was slower is tried again."""
-KNOWN = 5
-"""Runs of each way that are remembered: by their median, so that one slow run says nothing."""
+LEAST, KNOWN = 3, 5
+"""Runs of each way that are asked for and remembered: by their median, so that one slow run says
+nothing."""
 
 
 class Faster:
@@ -34,5 +35,8 @@ class Faster:
 
     def _next(self) -> Embed:
         self._runs += 1
-        faster, slower = sorted(self._took, key=lambda way: median(self._took[way] or [0.0]))
+        hardly_known = min(self._took, key=lambda way: len(self._took[way]))
+        if len(self._took[hardly_known]) < LEAST:
+            return hardly_known
+        faster, slower = sorted(self._took, key=lambda way: median(self._took[way]))
         return slower if self._runs % AGAIN == 0 else faster

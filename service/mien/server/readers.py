@@ -4,9 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from contextvars import copy_context
 from dataclasses import dataclass, field
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -35,7 +33,8 @@ class Readers(Generic[Request, Result]):
         read: Callable[[Sequence[Request]], Sequence[Result]],
         threads: int,
     ) -> None:
-        """`take` waits for the next requests, and gives none at the end, when the threads end."""
+        """`take` waits for the next requests, and gives none at the end, when the threads end; it
+        raises nothing."""
         self._take, self._read = take, read
         self._taking = threading.Lock()
         self._left = threads
@@ -45,31 +44,29 @@ class Readers(Generic[Request, Result]):
         """The first of them, once it is known."""
         self._ended = False
         for _ in range(threads):
-            work = partial(copy_context().run, self._work)
-            threading.Thread(target=work, name="mien-reader", daemon=True).start()
+            threading.Thread(target=self._work, name="mien-reader", daemon=True).start()
 
-    def read(self, enough: int) -> list[tuple[Request, Result]]:
+    def read(self, most: int) -> list[tuple[Request, Result]]:
         """Requests and what was read in them: waits for the first part, and adds those that are
-        there already until there are `enough`. Nothing at the end.
+        there already, up to `most` requests. Nothing at the end.
 
         Raises what reading the first part raised.
         """
         found: list[tuple[Request, Result]] = []
-        while len(found) < enough and (part := self._next(wait=not found)):
+        while part := self._next(wait=not found):
+            if found and not (part.is_well() and len(found) + len(part.requests) <= most):
+                break
+            self._head = None
             found += zip(part.requests, part.results.result(), strict=True)
         return found
 
     def _next(self, *, wait: bool) -> _Part[Request, Result] | None:
-        """The next part; without waiting only if it is well."""
+        """The head of those that were not given yet."""
         if not self._head and not self._ended:
             with suppress(Empty):
                 self._head = self._parts.get(block=wait)
                 self._ended = self._head is None
-        part = self._head
-        if part and not wait and not part.is_well():
-            return None
-        self._head = None
-        return part
+        return self._head
 
     def _work(self) -> None:
         while part := self._taken():

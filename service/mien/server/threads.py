@@ -3,7 +3,8 @@
 docs/serving.md has the measurements.
 
     decoding, cropping   in the thread of the call, which yields to the network as gRPC's own do;
-                         OpenCV takes no threads of its own
+                         OpenCV takes no threads of its own; of a stream that enrols, in a
+                         thread for each core, which yields, too
     detecting faces      the same; YuNet has a network for each core, and the next caller waits
     inference            as many batches at once as there are cores, each on one thread; a lone
                          picture takes all cores, if nothing else is being embedded and that is
