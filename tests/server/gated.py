@@ -21,7 +21,7 @@ class Gate:
         self.runs: list[int] = []
         self.open = threading.Event()
         self._inner = batcher._narrow
-        batcher._narrow = batcher._lone = self
+        batcher._narrow = batcher._wide = self
 
     def __call__(self, crops: Crops) -> Any:
         self.runs.append(len(crops))

@@ -99,7 +99,7 @@ def test_threads_of_calls_yield_and_lanes_do_not(bundle: Bundle, tmp_path: Path)
         assert serving.native_id
         policies["gRPC"] = os.sched_getscheduler(serving.native_id)
         narrow = server.batcher._narrow
-        server.batcher._narrow = server.batcher._lone = embed
+        server.batcher._narrow = server.batcher._wide = embed
         stages.listen(decoded)
         try:
             with Client(f"127.0.0.1:{server.port}") as client:

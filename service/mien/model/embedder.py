@@ -20,8 +20,9 @@ INPUT, OUTPUT = "crops", "embeddings"
 BATCH = 64
 """Crops in one call: as fast as larger batches, and the memory of a call stays small."""
 
-SPIN_MICROSECONDS = 300
-"""How long a thread of a run spins, while it waits for the others."""
+SPIN_MICROSECONDS = 15
+"""How long a thread of a run spins, while it waits for the others after a layer. Without, a crop on
+two cores takes longer; the longer, the more is lost where others want a core (docs/serving.md)."""
 
 _FATAL_ONLY = 4
 """Of onnxruntime's log: it raises what it logs as an error, and we say it once."""
@@ -148,10 +149,7 @@ def session(network: str | bytes, threads: int = 0) -> onnxruntime.InferenceSess
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
-    # Threads wait for each other after every layer: for so long they had better spin, but not after
-    # a run, when they would take the cores from who decodes pictures (docs/serving.md).
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_MICROSECONDS))
-    options.add_session_config_entry("session.force_spinning_stop", "1")
     with refusing("cannot be loaded"):
         return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 

@@ -3,7 +3,7 @@
 A caller's crops wait in one bounded queue, first come, first served. As many lanes as there are
 cores take batches from it and embed each on one thread: threads that share a batch wait for each
 other at every layer, and the longer the busier the machine is. Only a crop that is alone, while no
-lane runs, may have all cores.
+lane runs, is embedded by all cores.
 
 A lane that is free takes what waits, at most a batch and at most its share with the other free
 ones. Too few for a batch wait for more, up to `max_wait`, but only while another lane runs: the
@@ -154,12 +154,11 @@ class _Batch:
 class Batcher:
     """An engine of the pipeline (`mien.model.pipeline.Engine`) for many threads at once.
 
-    `narrow` embeds on the thread that calls it, on `lanes` of them at once; `lone` a crop that is
-    alone, on all cores if it likes.
+    `narrow` embeds on the thread that calls it, on `lanes` of them at once; `wide` on all cores.
     """
 
-    def __init__(self, narrow: Embed, lone: Embed, lanes: int, limits: Limits) -> None:
-        self._narrow, self._lone, self._limits = narrow, lone, limits
+    def __init__(self, narrow: Embed, wide: Embed, lanes: int, limits: Limits) -> None:
+        self._narrow, self._wide, self._limits = narrow, wide, limits
         self._changed = threading.Condition()
         self._queue: deque[_Job] = deque()
         self._waiting = self._running = 0
@@ -291,7 +290,7 @@ class Batcher:
         self._running += 1
         if self._waiting:
             self._changed.notify()
-        return _Batch(pieces, size, self._lone if alone else self._narrow)
+        return _Batch(pieces, size, self._wide if alone else self._narrow)
 
     def _ended(self, batch: _Batch, done: bool, seconds: float) -> None:
         with self._changed:

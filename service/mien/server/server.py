@@ -24,7 +24,6 @@ from mien.server.doorway import Doorway
 from mien.server.enrol_stream import EnrolStream
 from mien.server.enroller import Enroller
 from mien.server.explanations import Explanations
-from mien.server.faster import Faster
 from mien.server.guard import Guard, Inspector
 from mien.server.handlers import Handlers
 from mien.server.keyring import Keyring
@@ -230,10 +229,10 @@ def _batcher(loaded: Bundle, settings: Settings, metrics: Metrics) -> Batcher:
     """The network, once for each lane's single thread and once for all cores."""
     cores = arrange(settings.threads).cores
     narrow = Embedder.of(loaded, threads=1)
-    lone = Faster(Embedder.of(loaded, cores).embed, narrow.embed) if cores > 1 else narrow.embed
+    wide = Embedder.of(loaded, cores) if cores > 1 else narrow
     limits = Limits(
         batch=settings.batch or measure(narrow),
         queue=settings.queue,
         max_wait=settings.max_wait_ms / 1000,
     )
-    return Batcher(metrics.batches(narrow.embed), metrics.batches(lone), cores, limits)
+    return Batcher(metrics.batches(narrow.embed), metrics.batches(wide.embed), cores, limits)

@@ -7,8 +7,7 @@ docs/serving.md has the measurements.
                          thread for each core, which yields, too
     detecting faces      the same; YuNet has a network for each core, and the next caller waits
     inference            as many batches at once as there are cores, each on one thread; a lone
-                         picture takes all cores, if nothing else is being embedded and that is
-                         faster
+                         picture takes all cores, if nothing else is being embedded
     faiss                one thread a search (`index.nearest` tells OpenMP so)
 """
 
