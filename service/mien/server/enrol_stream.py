@@ -81,23 +81,17 @@ class EnrolStream:
             yield from iter(partial(readers.read, GROUP), [])
 
     def _read(self, order: "_Order", waiting: Deadline, requests: _Requests) -> list[_Read]:
-        items = [request.item for request in requests]
-        here = [item for item in items if item.gallery_id == order.gallery_id]
-        read = iter(
-            patiently(partial(self._looked, here, any(map(_has_picture, requests))), waiting)
-        )
+        gallery_id, items = order.gallery_id, [request.item for request in requests]
+        here = [item for item in items if item.gallery_id == gallery_id]
+        read = iter(patiently(partial(self._looked, here), waiting))
         return [
-            next(read)
-            if item.gallery_id == order.gallery_id
-            else _elsewhere(item, order.gallery_id)
+            next(read) if item.gallery_id == gallery_id else _elsewhere(item, gallery_id)
             for item in items
         ]
 
-    def _looked(
-        self, items: Sequence[gallery_pb2.EnrollSampleRequest], pictures: bool
-    ) -> list[_Read]:
+    def _looked(self, items: Sequence[gallery_pb2.EnrollSampleRequest]) -> list[_Read]:
         """Raises QueueFull and DeadlineExceeded."""
-        if not pictures:
+        if not any(item.HasField("image") for item in items):
             return self._enroller.read(items)
         while not self._looking.acquire(timeout=LOOK_SECONDS):
             deadline.check("look at the pictures")
