@@ -29,7 +29,7 @@ from mien.matching.calibration import calibrate
 from mien.matching.metrics import Vectors
 from mien.model.bundle import Bundle
 from mien.model.sealing import calibrate as calibrated
-from mien.server.enrol_stream import GROUP
+from mien.server.enrolling.stream import GROUP
 from mien.v1 import gallery_pb2, gallery_pb2_grpc, probe_pb2
 
 SAMPLES, ROUNDS = 5_000, 3

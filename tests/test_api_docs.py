@@ -16,8 +16,8 @@ from google.rpc import code_pb2
 
 from mien import errors
 from mien.model.bundle import Bundle
-from mien.server.keys import Role, create
-from mien.server.statuses import code_of
+from mien.server.access.keys import Role, create
+from mien.server.calls.statuses import code_of
 from mien.v1 import reason_pb2
 from tests.faces import encoded, folder_of_people
 from tests.processes import serving

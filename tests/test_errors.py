@@ -1,5 +1,5 @@
 from mien import errors
-from mien.server.statuses import CODES, code_of
+from mien.server.calls.statuses import CODES, code_of
 from mien.v1 import reason_pb2
 
 LOCAL = {

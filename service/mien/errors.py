@@ -58,7 +58,7 @@ MienError
 └── Internal                    the server failed; only its log says why
 
 A message says what is wrong, with which value, and what to do next. How a class travels over gRPC
-is one table in `mien.server.statuses`; each branch is one status code.
+is one table in `mien.server.calls.statuses`; each branch is one status code.
 """
 
 from collections.abc import Iterator, Sequence

@@ -16,9 +16,9 @@ from mien import errors
 from mien.client import AsyncClient, Client, enrolment, requests, rpcs, search
 from mien.client.rpc import Rpc
 from mien.matching.decision import RawThreshold
+from mien.server.calls.statuses import ErrorInterceptor
 from mien.server.server import Server
 from mien.server.settings import Settings
-from mien.server.statuses import ErrorInterceptor
 from mien.v1 import gallery_pb2, model_pb2
 from mien.v1.probe_pb2 import SubjectRef
 from tests.faces import encoded

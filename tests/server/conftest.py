@@ -8,8 +8,8 @@ import pytest
 
 from mien.client import Client
 from mien.model.bundle import Bundle
-from mien.server.keys import Role, create
-from mien.server.logs import log_to
+from mien.server.access.keys import Role, create
+from mien.server.observing.logs import log_to
 from mien.server.server import Server
 from mien.server.settings import Settings
 from tests.faces import encoded

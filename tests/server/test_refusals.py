@@ -1,6 +1,6 @@
 """Every call × {success, each refusal that docs/api.md lists for it}, over a real socket.
 
-UNAUTHENTICATED, PERMISSION_DENIED and RATE_LIMITED are of tests that have keys: `test_access` has
+UNAUTHENTICATED, PERMISSION_DENIED and RATE_LIMITED are of tests that have keys: `access` has
 every call, `test_rates` the limits.
 """
 
@@ -91,7 +91,7 @@ def small_world(bundle: Bundle, folder: Path) -> Iterator[World]:
 def world(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """For refusals only, which change nothing. Who is due stays: nobody looks for him."""
     patched = pytest.MonkeyPatch()
-    patched.setattr("mien.server.upkeep.Upkeep._try_to_expire", lambda _: None)
+    patched.setattr("mien.server.maintenance.upkeep.Upkeep._try_to_expire", lambda _: None)
     with small_world(bundle, tmp_path_factory.mktemp("world")) as made:
         yield made
     patched.undo()
@@ -262,7 +262,7 @@ def _full_house(world: World, name: str, _: pytest.MonkeyPatch) -> set[str]:
 def _too_late(world: World, name: str, patched: pytest.MonkeyPatch) -> set[str]:
     """By the server's clock; with the caller's own there would be nobody to read the reason."""
     request = world.request(name)
-    patched.setattr("mien.server.calls.deadline_of", lambda _: Deadline(at=0.0))
+    patched.setattr("mien.server.calls.admission.deadline_of", lambda _: Deadline(at=0.0))
     return reason_of(world.channel, name, request)
 
 
@@ -271,7 +271,7 @@ def _unforeseen(world: World, name: str, patched: pytest.MonkeyPatch) -> set[str
         raise ZeroDivisionError("secret")
 
     request = world.request(name)
-    patched.setattr("mien.server.calls.deadline_of", fail)
+    patched.setattr("mien.server.calls.admission.deadline_of", fail)
     return reason_of(world.channel, name, request)
 
 

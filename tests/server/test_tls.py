@@ -14,7 +14,7 @@ from mien.client import AsyncClient, Client
 from mien.client.credentials import Credentials
 from mien.errors import ServerUnavailable, SettingsInvalid, Unauthenticated
 from mien.model.bundle import Bundle
-from mien.server.keys import Role, create
+from mien.server.access.keys import Role, create
 from mien.server.server import Server
 from mien.server.settings import Settings
 from tests.processes import run

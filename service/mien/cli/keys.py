@@ -11,10 +11,10 @@ from mien.cli.group import Group
 from mien.cli.options import json_option
 
 if TYPE_CHECKING:
-    from mien.server.keys import Key
+    from mien.server.access.keys import Key
 
 ROLES = ("verify", "enroll", "admin")
-"""`mien.server.keys.Role`; named here so that `--help` need not import it."""
+"""`mien.server.access.keys.Role`; named here so that `--help` need not import it."""
 
 file_option = click.option(
     "--file",
@@ -48,8 +48,8 @@ def create(
     path: Path, roles: tuple[str, ...], galleries: tuple[str, ...], days: float | None, note: str
 ) -> None:
     """Make a key. It is printed once, to stdout, and kept nowhere: only its hash is."""
-    from mien.server.keys import Role
-    from mien.server.keys import create as create_key
+    from mien.server.access.keys import Role
+    from mien.server.access.keys import create as create_key
 
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
     scope = frozenset(galleries) if galleries else None
@@ -63,7 +63,7 @@ def create(
 @json_option
 def list_keys(path: Path, json: bool) -> None:
     """List the keys, without what they are; with --json, one object a line."""
-    from mien.server.keys import read
+    from mien.server.access.keys import read
 
     for key in read(path).values():
         shown = key.model_dump(mode="json", exclude={"sha256"})
@@ -75,7 +75,7 @@ def list_keys(path: Path, json: bool) -> None:
 @click.argument("key_id")
 def revoke(path: Path, key_id: str) -> None:
     """Refuse a key from now on, by its id: the second part of mien_ID_SECRET."""
-    from mien.server.keys import revoke as revoke_key
+    from mien.server.access.keys import revoke as revoke_key
 
     click.echo(f"revoked {_described(revoke_key(path, key_id))}")
 

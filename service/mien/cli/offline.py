@@ -11,9 +11,11 @@ from mien.gallery.prove import prove
 from mien.matching.calibration import Calibration
 from mien.matching.decision import TargetFMR
 from mien.model import bundle
-from mien.server import maintenance, snapshots, upkeep_messages
-from mien.server.duplicates import find_duplicates
 from mien.server.gallery_messages import write_export, write_gallery
+from mien.server.maintenance import messages as upkeep_messages
+from mien.server.maintenance import snapshots
+from mien.server.maintenance.duplicates import find_duplicates
+from mien.server.servicers import maintenance
 from mien.v1 import gallery_pb2, maintenance_pb2, match_pb2
 
 

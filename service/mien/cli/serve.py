@@ -82,8 +82,8 @@ def run(settings: "Settings") -> None:
     """Serve until a signal says to stop."""
     # The core would print its own account of a port in use beside ours; set it to see more.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from mien.server.logs import log_to
     from mien.server.memory import share_arenas
+    from mien.server.observing.logs import log_to
     from mien.server.server import Server
 
     share_arenas(ARENAS)

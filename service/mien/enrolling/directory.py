@@ -24,10 +24,10 @@ from mien.gallery.records import About, Enrolment, Quality, SubjectChange
 from mien.matching.decision import TargetFMR
 from mien.model.bundle import Bundle
 from mien.model.pipeline import Embedded, Faces, Pipeline
-from mien.server.duplicates import find_duplicates
-from mien.server.enroller import Enroller, Wanted
+from mien.server.enrolling.enroller import Enroller, Wanted
+from mien.server.enrolling.neighbours import Watch
 from mien.server.gallery_messages import write_gallery, write_subject
-from mien.server.neighbours import Watch
+from mien.server.maintenance.duplicates import find_duplicates
 from mien.server.probes import Probes
 from mien.server.settings import Settings
 from mien.server.threads import arrange

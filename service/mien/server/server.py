@@ -15,35 +15,35 @@ from mien.model import built_in, bundle
 from mien.model.bundle import Bundle
 from mien.model.embedder import Embedder
 from mien.model.pipeline import Pipeline
-from mien.server.arriving import ArrivalInterceptor, Watch
-from mien.server.audit import Audit
+from mien.server.access.audit import Audit
+from mien.server.access.guard import Guard, Inspector
+from mien.server.access.keyring import Keyring
+from mien.server.access.rates import Rates
+from mien.server.access.wrong_keys import WrongKeys
 from mien.server.batch_size import measure
 from mien.server.batching import Batcher, Limits
-from mien.server.calls import CallInterceptor
-from mien.server.doorway import Doorway
-from mien.server.enrol_stream import EnrolStream
-from mien.server.enroller import Enroller
+from mien.server.calls.admission import CallInterceptor
+from mien.server.calls.arriving import ArrivalInterceptor, Watch
+from mien.server.calls.doorway import Doorway
+from mien.server.calls.handlers import Handlers
+from mien.server.calls.statuses import ErrorInterceptor
+from mien.server.enrolling.enroller import Enroller
+from mien.server.enrolling.stream import EnrolStream
 from mien.server.explanations import Explanations
-from mien.server.guard import Guard, Inspector
-from mien.server.handlers import Handlers
-from mien.server.keyring import Keyring
-from mien.server.maintenance import MaintenanceServicer
-from mien.server.metrics import Metrics, MetricsPort
-from mien.server.observing import Observer
+from mien.server.maintenance.upkeep import Upkeep
+from mien.server.observing.metrics import Metrics, MetricsPort
+from mien.server.observing.observer import Observer
 from mien.server.probes import Probes
-from mien.server.rates import Rates
 from mien.server.readiness import Readiness
 from mien.server.servicers.embedding import EmbeddingServicer
 from mien.server.servicers.gallery import GalleryServicer
+from mien.server.servicers.maintenance import MaintenanceServicer
 from mien.server.servicers.match import MatchServicer
 from mien.server.servicers.model import ModelServicer
 from mien.server.settings import Settings
-from mien.server.statuses import ErrorInterceptor
 from mien.server.streams import Streams
 from mien.server.threads import arrange, yielding_to_the_network
 from mien.server.tls import credentials
-from mien.server.upkeep import Upkeep
-from mien.server.wrong_keys import WrongKeys
 from mien.v1 import (
     embedding_pb2_grpc,
     gallery_pb2_grpc,

@@ -24,7 +24,7 @@ from mien.errors import (
     TooManyStreams,
 )
 from mien.server import messages
-from mien.server.calls import deadline_of
+from mien.server.calls.admission import deadline_of
 from mien.v1 import embedding_pb2
 
 WINDOW = 256

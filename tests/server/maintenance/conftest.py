@@ -24,7 +24,7 @@ def data(tmp_path: Path, bundle: Bundle) -> Path:
 @pytest.fixture
 def server(bundle: Bundle, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """It does not look by itself who is due."""
-    monkeypatch.setattr("mien.server.upkeep.Upkeep._try_to_expire", lambda _: None)
+    monkeypatch.setattr("mien.server.maintenance.upkeep.Upkeep._try_to_expire", lambda _: None)
     with Server(Settings(bundle.folder, data, port=0)) as serving:
         yield serving
 

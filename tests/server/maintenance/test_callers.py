@@ -16,7 +16,7 @@ from mien.errors import (
 )
 from mien.maintenance import Maintenance
 from mien.model.bundle import Bundle
-from mien.server import snapshots
+from mien.server.maintenance import snapshots
 from mien.server.server import Server
 from mien.v1 import match_pb2
 from tests.server.maintenance.room import PATIENCE, leftovers

@@ -21,7 +21,7 @@ from mien.gallery.galleries import Galleries
 from mien.maintenance import Maintenance
 from mien.matching.decision import TargetFMR
 from mien.model.bundle import Bundle
-from mien.server.duplicates import find_duplicates
+from mien.server.maintenance.duplicates import find_duplicates
 from mien.server.server import Server
 from mien.v1 import match_pb2
 from tests.server.maintenance.room import PATIENCE
@@ -155,7 +155,7 @@ def test_a_search_for_duplicates_ends_when_nobody_waits(
         finally:
             ended.set()
 
-    monkeypatch.setattr("mien.server.duplicates.duplicates.find", endless)
+    monkeypatch.setattr("mien.server.maintenance.duplicates.duplicates.find", endless)
     request = match_pb2.FindDuplicatesRequest(gallery_id="staff", raw_threshold=0.8)
     call = keeper._match.FindDuplicates(request)
     assert begun.wait(PATIENCE)

@@ -25,7 +25,7 @@ from mien.gallery.galleries import Galleries
 from mien.gallery.store.journal import LEFTOVER
 from mien.maintenance import Maintenance
 from mien.model.bundle import Bundle
-from mien.server import snapshots
+from mien.server.maintenance import snapshots
 from mien.server.server import Server
 from mien.v1 import maintenance_pb2, probe_pb2
 from mien.v1.maintenance_pb2_grpc import MaintenanceServiceStub

@@ -70,7 +70,7 @@ class TestExport:
     def test_of_more_than_a_page_has_all(
         self, keeper: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("mien.server.maintenance.PAGE", 2)
+        monkeypatch.setattr("mien.server.servicers.maintenance.PAGE", 2)
         assert len(list(keeper.export("staff"))) == SUBJECTS
 
     def test_leaves_out_who_is_deleted_meanwhile(

@@ -9,9 +9,9 @@ from mien.gallery.galleries import Galleries
 from mien.gallery.records import Retention
 from mien.model.bundle import Bundle
 from mien.server import gallery_messages as messages
-from mien.server.call import current_call
-from mien.server.enrol_stream import EnrolStream
-from mien.server.enroller import Enroller
+from mien.server.calls.call import current_call
+from mien.server.enrolling.enroller import Enroller
+from mien.server.enrolling.stream import EnrolStream
 from mien.server.paging import page_size, read_token, write_token
 from mien.server.visible import visible
 from mien.v1 import gallery_pb2, gallery_pb2_grpc

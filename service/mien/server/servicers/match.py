@@ -12,10 +12,10 @@ from mien.gallery.records import Found
 from mien.matching.calibration import fusion_of
 from mien.matching.decision import Decision, Policy, TargetFMR, TargetFPIR, decide
 from mien.server import messages
-from mien.server.calls import deadline_of
-from mien.server.duplicates import find_duplicates
+from mien.server.calls.admission import deadline_of
 from mien.server.explanations import Explanations
 from mien.server.looks import Look, looks_of, write_refused
+from mien.server.maintenance.duplicates import find_duplicates
 from mien.server.paging import DEFAULT_CANDIDATES, MAX_CANDIDATES, page_size
 from mien.server.probes import Probes, read_multi_face
 from mien.server.streams import Streams

@@ -1,0 +1,1 @@
+"""Who may call what and how often, and the audit of what was asked."""

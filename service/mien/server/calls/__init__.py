@@ -1,0 +1,1 @@
+"""What stands between gRPC and the servicers, for every call: its arrival, its place, its end."""

@@ -1,0 +1,1 @@
+"""For those who keep galleries: duplicates, snapshots, and what is to be forgotten in time."""
