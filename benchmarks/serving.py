@@ -68,8 +68,9 @@ def main(given: list[str]) -> None:
         print(f"{cpu()}, {CORES} cores, load {load()}; {bundle.manifest.name}, median of {ROUNDS}")
         bare = Bare(bundle)
         probe_vectors = fill(Path(folder) / "data", bundle)
-        with serving(bundle, Path(folder) / "data") as mien, empty_server() as empty:
-            result |= against_bare(bare, mien, empty)
+        with serving(bundle, Path(folder) / "data") as mien:
+            with empty_server() as empty, floor_server(bundle) as floor:
+                result |= against_bare(bare, mien, empty, floor)
             result |= beside_network(bare)
             result |= one_caller(bare, mien)
             result |= identify(bare, mien, probe_vectors)
@@ -264,9 +265,11 @@ def summary(
     }
 
 
-def against_bare(bare: Bare, mien: Served, empty: Served) -> Result:
+def against_bare(bare: Bare, mien: Served, empty: Served, floor: Served) -> Result:
     """Rounds of everything, each after the other; ratios within a round.
 
+    `floor` does what Embed does, with nothing around it (`floor.py`): what it misses of what an
+    empty call leaves is not this service's to give.
     Besides rates, the processor's time for a picture, of server and callers together: on a machine
     that others use, the system shares out cores, and rates depend on how many processes ask.
     """
@@ -274,14 +277,15 @@ def against_bare(bare: Bare, mien: Served, empty: Served) -> Result:
     for _ in range(ROUNDS):
         alone = bare.rate()
         many, one = mien.load(PICTURES, CALLERS), mien.load(1, CALLERS)
-        nothing = empty.load(1, CALLERS)
+        least, nothing = floor.load(1, CALLERS), empty.load(1, CALLERS)
         left = 1 / (1 / alone["rate"] + 1 / nothing["rate"])
         rounds.append(
-            {"bare": alone, "16x16": many, "16x1": one, "empty": nothing}
+            {"bare": alone, "16x16": many, "16x1": one, "floor": least, "empty": nothing}
             | {"16x16_ratio": many["rate"] / alone["rate"], "16x1_ratio": one["rate"] / left}
+            | {"floor_ratio": least["rate"] / left, "16x1_floor": one["rate"] / least["rate"]}
             | processor_ratios(alone, many, one, nothing)
         )
-    for name in ("bare", "16x16", "16x1", "empty"):
+    for name in ("bare", "16x16", "16x1", "floor", "empty"):
         rate, processor = (
             median(each[name][what] for each in rounds) for what in ("rate", "processor_ms")
         )
@@ -303,6 +307,8 @@ def against_bare(bare: Bare, mien: Served, empty: Served) -> Result:
 RATIOS = {
     "16x16_ratio": "of the bare rate, 16 callers with 16 pictures a call",
     "16x1_ratio": "of what gRPC leaves of it, 16 callers with one",
+    "floor_ratio": "of it that a server reaches which does nothing else",
+    "16x1_floor": "of what that one reaches, 16 callers with one",
     "16x16_processor": "bare over served processor time, 16 callers with 16 pictures a call",
     "16x1_processor": "bare and empty call over served processor time, 16 callers with one",
 }
@@ -412,6 +418,12 @@ def serving(bundle: Bundle, data: Path) -> Iterator[Served]:
     with running([program, "serve", str(bundle.folder), *options]) as process:
         line = process.stdout.readline()
         yield Served(process, "mien", line.split(" on ")[1].split(",")[0])
+
+
+@contextmanager
+def floor_server(bundle: Bundle) -> Iterator[Served]:
+    with running([sys.executable, "floor.py", str(bundle.folder.resolve())]) as process:
+        yield Served(process, "mien", process.stdout.readline().strip())
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from google.protobuf.message_factory import GetMessageClass
 from tests.faces import encoded
 from tests.server.frames import PREFACE, SETTINGS, begun, frame
 
-PICTURE = encoded(1, 0)
-"""A sound PNG, to be spoilt."""
+PICTURES = [encoded(1, 0), encoded(1, 0, ".jpg")]
+"""Sound ones, to be spoilt."""
 
 TEXTS = [
     *("", "people", "other", "person-1", "ann", "labels", "display_name", "retention", "*", "a.b"),
@@ -154,16 +154,16 @@ class Hostile:
     def _picture(self) -> bytes:
         match self.dice.randrange(6):
             case 0:
-                return self._damaged(bytearray(PICTURE))
+                return self._damaged(bytearray(self.dice.choice(PICTURES)))
             case 1:
-                return PICTURE[:16] + struct.pack(">II", 2**31 - 1, 60_000) + PICTURE[24:]
+                return PICTURES[0][:16] + struct.pack(">II", 2**31 - 1, 60_000) + PICTURES[0][24:]
             case 2:
                 return self.dice.choice(MAGIC) + self.dice.randbytes(200)
             case 3:
                 return self.dice.randbytes(self.dice.choice((0, 1, 50_000)))
             case 4:
-                return PICTURE * 3
-        return PICTURE
+                return self.dice.choice(PICTURES) * 3
+        return self.dice.choice(PICTURES)
 
     def _rubbish(self) -> bytes:
         return self.dice.choice((b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01")) + (

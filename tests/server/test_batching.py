@@ -100,7 +100,9 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(
     second = held.callers.submit(caller.embed, pictures(1, 2, 3, 4, 5))
     held.wait_for(5)
     with monkeypatch.context() as patch:
-        patch.setattr("mien.vision.cropper.decode", lambda *_: pytest.fail("it was decoded"))
+        patch.setattr(
+            "mien.vision.cropper.decode_reduced", lambda *_: pytest.fail("it was decoded")
+        )
         patch.setattr("mien.client.attempts.MOST", 1)
         with pytest.raises(QueueFull, match=r"5 pictures wait .* 2 more would exceed 6") as caught:
             caller.embed(pictures(6, 7))

@@ -104,6 +104,21 @@ class TestArrivals:
         assert source.read == 2
 
 
+def test_a_failure_to_read_ends_a_stream_as_a_failure() -> None:
+    def requests() -> Iterator[Request]:
+        yield Request(tag="a")
+        raise LookupError("unforeseen")
+
+    streams = Streams()
+    place = streams.arrivals(requests())
+    arrivals = place.__enter__()
+    assert [each.tag for each in arrivals.take()] == ["a"]
+    assert arrivals.take() == []
+    with pytest.raises(LookupError, match="unforeseen"):
+        place.__exit__(None, None, None)
+    assert streams.open == 0
+
+
 def test_a_place_is_free_again_after_a_stream() -> None:
     streams = Streams(most=1)
     for _ in range(3):

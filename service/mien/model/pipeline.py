@@ -6,9 +6,10 @@ bytes --cut--> uint8 crops of faces --embed--> unit vectors
 the faces. For a bundle of alignment "none" the whole picture is the crop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import islice, repeat
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from mien.model.bundle import Bundle
 from mien.model.embedder import Embedder
 from mien.vision.cropper import Cropper, Cuts, Refused
 from mien.vision.faces import Detector, Face
-from mien.vision.images import DEFAULT_LIMITS, Limits
+from mien.vision.images import DEFAULT_LIMITS, RGB, Limits
 from mien.vision.quality import Quality
 from mien.vision.selection import MultiFace, OneFace
 from mien.vision.yunet import detector_for
@@ -48,6 +49,10 @@ class Faces:
     refused: tuple[Refused, ...]
     size: tuple[int, int]
     """Width and height of the upright picture, in which the faces' boxes are."""
+
+
+Told: TypeAlias = Detector | InvalidArgument | None
+"""What a caller says of a picture, if anything, or what is wrong with that."""
 
 
 class Engine(Protocol):
@@ -118,57 +123,51 @@ class Pipeline:
         Raises what is wrong with the picture, as `Cropper.cut`.
         """
         self._engine.admit(1)
-        return self._embedded([self._cut(picture, multi_face, told)])[0]
+        cuts = self._cut(picture, multi_face, told)
+        return _faces(cuts, self._embed([cut.crop for cut in cuts.taken]))
 
     def faces_each(
         self,
         pictures: Sequence[bytes],
         multi_face: MultiFace | None = None,
-        told: Sequence[Detector | None] | None = None,
+        told: Sequence[Told] | None = None,
     ) -> list[Faces | InvalidArgument]:
         """Each picture's faces, or what is wrong with it, in order; one network call for all.
 
-        `told` is of each picture, as in `faces`.
+        `told` is of each picture, as in `faces`; what is wrong with it is then the outcome.
         """
         self._engine.admit(len(pictures))
-        outcomes = [
-            self._try_cut(picture, multi_face, known)
-            for picture, known in zip(pictures, told or [None] * len(pictures), strict=True)
-        ]
-        cuts = [outcome for outcome in outcomes if isinstance(outcome, Cuts)]
-        faces = iter(self._embedded(cuts))
-        return [
-            outcome if isinstance(outcome, InvalidArgument) else next(faces) for outcome in outcomes
-        ]
+        outcomes: list[Cuts | InvalidArgument] = []
+        for picture, known in zip(pictures, told or repeat(None, len(pictures)), strict=True):
+            try:
+                outcomes.append(self._cut(picture, multi_face, known))
+            except InvalidArgument as error:
+                outcomes.append(error)
+        return self._embedded(outcomes)
 
-    def _try_cut(
-        self, picture: bytes, multi_face: MultiFace | None, told: Detector | None
-    ) -> Cuts | InvalidArgument:
-        try:
-            return self._cut(picture, multi_face, told)
-        except InvalidArgument as error:
-            return error
-
-    def _cut(self, picture: bytes, multi_face: MultiFace | None, told: Detector | None) -> Cuts:
+    def _cut(self, picture: bytes, multi_face: MultiFace | None, told: Told) -> Cuts:
+        if isinstance(told, InvalidArgument):
+            raise told
         deadline.check("decode the picture")
         return self._cropper.cut(picture, multi_face or self._multi_face, told)
 
-    def _embedded(self, pictures: Sequence[Cuts]) -> list[Faces]:
-        crops = [cut.crop for cuts in pictures for cut in cuts.taken]
-        vectors = iter(self._embed(np.stack(crops)) if crops else ())
-        return [
-            Faces(
-                tuple(
-                    Embedded(np.asarray(next(vectors)), cut.face, cut.quality, cut.warnings)
-                    for cut in cuts.taken
-                ),
-                cuts.refused,
-                cuts.size,
-            )
-            for cuts in pictures
-        ]
+    def _embedded(
+        self, outcomes: Sequence[Cuts | InvalidArgument]
+    ) -> list[Faces | InvalidArgument]:
+        crops = [cut.crop for each in outcomes if isinstance(each, Cuts) for cut in each.taken]
+        vectors = self._embed(crops)
+        return [_faces(each, vectors) if isinstance(each, Cuts) else each for each in outcomes]
 
-    def _embed(self, crops: npt.NDArray[np.uint8]) -> Vectors:
+    def _embed(self, crops: Sequence[RGB]) -> Iterator[Vectors]:
+        if not crops:
+            return iter(())
         deadline.check("embed")
         with stages.timed("embed"):
-            return self._engine.embed(crops)
+            return iter(self._engine.embed(np.array(crops)))
+
+
+def _faces(cuts: Cuts, vectors: Iterator[Vectors]) -> Faces:
+    """Takes as many vectors as there are crops."""
+    taken = zip(cuts.taken, islice(vectors, len(cuts.taken)), strict=True)
+    embedded = [Embedded(vector, cut.face, cut.quality, cut.warnings) for cut, vector in taken]
+    return Faces(tuple(embedded), cuts.refused, cuts.size)

@@ -105,8 +105,9 @@ class _Job:
             self.fail(DeadlineExceeded(_TOO_LATE))
         if self._error:
             raise self._error
-        parts = [self._parts[start] for start in sorted(self._parts)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if len(self._parts) == 1:
+            return self._parts[0]
+        return np.concatenate([self._parts[start] for start in sorted(self._parts)])
 
     def _open(self) -> None:
         if not self._is_done:
@@ -159,7 +160,8 @@ class Batcher:
 
     def __init__(self, narrow: Embed, wide: Embed, lanes: int, limits: Limits) -> None:
         self._narrow, self._wide, self._limits = narrow, wide, limits
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._queue: deque[_Job] = deque()
         self._waiting = self._running = 0
         self._batches = self._embedded = self._dropped = self._refused = 0
@@ -174,7 +176,7 @@ class Batcher:
 
     def admit(self, crops: int) -> None:
         """Raise QueueFull if so many would not be taken now."""
-        with self._changed:
+        with self._lock:
             self._check_room(crops)
 
     def embed(self, crops: Crops) -> Vectors:
@@ -190,7 +192,7 @@ class Batcher:
         return job.result()
 
     def counts(self) -> Counts:
-        with self._changed:
+        with self._lock:
             return Counts(
                 self._waiting, self._batches, self._embedded, self._dropped, self._refused
             )
@@ -198,19 +200,19 @@ class Batcher:
     def close(self, seconds: float) -> None:
         """Take nothing more, finish what waits, and after `seconds` fail what is left of it."""
         end = time.monotonic() + seconds
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._changed.notify_all()
         for lane in self._lanes:
             lane.join(max(0.0, end - time.monotonic()))
-        with self._changed:
+        with self._lock:
             for job in self._queue:
                 job.fail(ServerUnavailable("the server stopped before it came to the pictures"))
             self._queue.clear()
             self._waiting = 0
 
     def _accept(self, job: _Job) -> None:
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise ServerUnavailable("the server is stopping; ask another one")
             self._check_room(job.left)
@@ -238,7 +240,7 @@ class Batcher:
 
     def _next(self) -> _Batch | None:
         """What to embed now; None when closed and all is done."""
-        with self._changed:
+        with self._lock:
             while self._waiting or not self._closed:
                 if not self._waiting:
                     self._changed.wait()
@@ -293,7 +295,7 @@ class Batcher:
         return _Batch(pieces, size, self._wide if alone else self._narrow)
 
     def _ended(self, batch: _Batch, done: bool, seconds: float) -> None:
-        with self._changed:
+        with self._lock:
             self._running -= 1
             self._batches += 1
             if done:

@@ -35,7 +35,7 @@ class Look:
 
 def looks_of(faces: Faces) -> list[Look]:
     """Of one picture's faces, the largest first."""
-    return [_look(face, faces.size) for face in faces.embedded]
+    return [look_of(face, faces.size) for face in faces.embedded]
 
 
 def write_refused(refused: Refused, size: tuple[int, int]) -> match_pb2.IdentifyResponse.Refused:
@@ -48,7 +48,8 @@ def write_refused(refused: Refused, size: tuple[int, int]) -> match_pb2.Identify
     )
 
 
-def _look(face: Embedded, size: tuple[int, int]) -> Look:
+def look_of(face: Embedded, size: tuple[int, int]) -> Look:
+    """Of a face of a picture of that width and height."""
     vectors = face.vector[None]
     if face.quality is None:
         return Look(vectors)

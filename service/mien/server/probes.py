@@ -7,7 +7,7 @@ from mien.errors import InvalidArgument, InvalidRequest
 from mien.gallery.galleries import Galleries
 from mien.model.pipeline import Faces, Pipeline
 from mien.server import messages
-from mien.server.looks import Look, looks_of
+from mien.server.looks import Look, look_of
 from mien.v1 import probe_pb2
 from mien.vision.faces import Box, Detector, InShares, WholePicture
 from mien.vision.selection import MultiFace, OneFace
@@ -33,23 +33,13 @@ class Probes:
         self, images: Sequence[probe_pb2.Image], policy: OneFace
     ) -> list[Look | InvalidArgument]:
         """Each picture's one face, or what is wrong with it."""
+        contents = [image.content for image in images]
         told = [self._try_told(image) for image in images]
-        sound = [
-            (image.content, each)
-            for image, each in zip(images, told, strict=True)
-            if not isinstance(each, InvalidRequest)
-        ]
-        faces = iter(
-            self.pipeline.faces_each(
-                [content for content, _ in sound], policy, [each for _, each in sound]
-            )
-        )
-        return [each if isinstance(each, InvalidRequest) else _one(next(faces)) for each in told]
+        return [_one(faces) for faces in self.pipeline.faces_each(contents, policy, told)]
 
     def embed(self, image: probe_pb2.Image, policy: OneFace) -> Look:
         """Raises InvalidRequest, and what is wrong with the picture."""
-        (look,) = looks_of(self.faces(image, policy))
-        return look
+        return _only(self.faces(image, policy))
 
     def faces(self, image: probe_pb2.Image, policy: MultiFace) -> Faces:
         """A picture's faces, at least one. Raises as `embed`."""
@@ -108,10 +98,10 @@ def read_one_face(policy: "_Policy.ValueType") -> OneFace:
 
     Where the picture is the crop it shows one face, and the policies are the same.
     """
+    if one := _ONE.get(policy):
+        return one
     _check(policy)
-    if policy not in _ONE:
-        raise InvalidRequest("multi_face is ALL, which is for Identify; take REJECT or LARGEST")
-    return _ONE[policy]
+    raise InvalidRequest("multi_face is ALL, which is for Identify; take REJECT or LARGEST")
 
 
 def read_multi_face(policy: "_Policy.ValueType") -> MultiFace:
@@ -128,7 +118,9 @@ def _check(policy: "_Policy.ValueType") -> None:
 
 
 def _one(faces: Faces | InvalidArgument) -> Look | InvalidArgument:
-    if isinstance(faces, InvalidArgument):
-        return faces
-    (look,) = looks_of(faces)
-    return look
+    return faces if isinstance(faces, InvalidArgument) else _only(faces)
+
+
+def _only(faces: Faces) -> Look:
+    (face,) = faces.embedded
+    return look_of(face, faces.size)

@@ -64,6 +64,7 @@ class Arrivals(Generic[Request]):
         self._waiting: deque[Request] = deque()
         self._held = self._held_bytes = 0
         self._ended = self._closed = False
+        self._failure: Exception | None = None
         threading.Thread(target=self._read, name="mien-stream", daemon=True).start()
 
     def take(self, most: int = 1, effort: Callable[[Request], int] = lambda _: 1) -> list[Request]:
@@ -88,6 +89,11 @@ class Arrivals(Generic[Request]):
             if self._is_roomy():
                 self._room.notify()
 
+    def check(self) -> None:
+        """Raise what reading ended with, if not with the end of the stream or its caller."""
+        if self._failure:
+            raise self._failure
+
     def close(self) -> None:
         """Read no more, and forget what was not taken."""
         with self._lock:
@@ -102,6 +108,8 @@ class Arrivals(Generic[Request]):
                 self._put(request)
         except grpc.RpcError:
             self.close()  # the caller has gone: nobody takes the answers
+        except Exception as error:
+            self._failure = error  # whoever answers the stream raises it, at its end
         finally:
             with self._arrived:
                 self._ended = True
@@ -156,11 +164,12 @@ class Streams:
 
     @contextmanager
     def arrivals(self, requests: Iterator[Request]) -> Iterator[Arrivals[Request]]:
-        """One more stream of requests. Raises TooManyStreams."""
+        """One more stream of requests. Raises TooManyStreams, and at its end what reading did."""
         with self.place():
             arrivals = Arrivals(requests)
             try:
                 yield arrivals
+                arrivals.check()
             finally:
                 arrivals.close()
 

@@ -10,7 +10,7 @@ from mien.errors import FaceRefused
 from mien.vision.alignment import align, scale_of, similarity, template
 from mien.vision.crops import Alignment, crop
 from mien.vision.faces import Detector, Face, Middle, WholePicture
-from mien.vision.images import DEFAULT_LIMITS, RGB, Decoded, Limits, decode, decode_reduced
+from mien.vision.images import DEFAULT_LIMITS, RGB, Decoded, Limits, decode_reduced
 from mien.vision.quality import REFUSE, WARN, Quality, faults, measure
 from mien.vision.selection import MultiFace, select
 from mien.vision.yunet import SIDE
@@ -102,12 +102,12 @@ class Cropper:
 
     def _unaligned(self, content: bytes, detector: WholePicture | Middle) -> Cuts:
         with stages.timed("decode"):
-            picture = decode(content, self._limits)
-            (face,) = detector.detect(picture)
-            x, y, width, height = (int(value) for value in face.box)
-            part = picture[y : y + height, x : x + width]
+            decoded = decode_reduced(content, None, self._limits)
+            (face,) = detector.detect(decoded.pixels)
+            x, y, width, height = map(int, face.box)
+            part = decoded.pixels[y : y + height, x : x + width]
             cut = Cut(crop(part, self._height, self._width), face, None)
-        return Cuts((cut,), Decoded(picture).size)
+        return Cuts((cut,), decoded.size)
 
     def _decoded(self, content: bytes, side: int | None) -> Decoded:
         with stages.timed("decode"):

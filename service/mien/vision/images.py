@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from mien import deadline
 from mien.errors import ImageTooLarge, ImageUndecodable
-from mien.vision import heic
+from mien.vision import heic, jpeg
 from mien.vision.room import Room
 
 RGB: TypeAlias = npt.NDArray[np.uint8]
@@ -40,6 +41,9 @@ DEFAULT_LIMITS = Limits()
 
 _DAMAGED = (OSError, ValueError, SyntaxError, EOFError, TypeError, RuntimeError, struct.error)
 """What Pillow's codecs, pillow-heif, and reading EXIF raise for files that are cut or altered."""
+
+_JPEG = ("JPEG", "MPO")
+"""By Pillow's names; an MPO has further pictures behind the first."""
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -96,10 +100,33 @@ def decode_reduced(content: bytes, side: int | None, limits: Limits = DEFAULT_LI
         raise ImageTooLarge(
             f"the picture has {len(content):,} bytes; at most {limits.max_bytes:,} are accepted"
         )
+    return _plain_jpeg(content, side, limits) or _by_pillow(content, side, limits)
+
+
+def _plain_jpeg(content: bytes, side: int | None, limits: Limits) -> Decoded | None:
+    """None: it is something else, or damaged, and Pillow says what."""
+    size = jpeg.size(content)
+    if size is None:
+        return None
+    _check_pixels(size, limits)
+    reduction = _reduction(size, side)
+    width, height = size[0] // reduction, size[1] // reduction
+    with limits.room.taken(width * height):
+        pixels = jpeg.pixels(content, width, height)
+    if pixels is None:
+        deadline.check("decode a damaged picture once more")
+        return None
+    return Decoded(pixels, reduction)
+
+
+def _by_pillow(content: bytes, side: int | None, limits: Limits) -> Decoded:
     try:
         with Image.open(io.BytesIO(content), formats=_formats(content)) as picture:
             _check_pixels(picture.size, limits)
-            reduction = _reduce(picture, side)
+            reduction = _reduction(picture.size, side) if picture.format in _JPEG else 1
+            if reduction > 1:
+                width, height = picture.size
+                picture.draft(None, (width // reduction, height // reduction))
             width, height = picture.size
             with limits.room.taken(width * height):
                 return Decoded(_rgb(_upright(picture)), reduction)
@@ -123,16 +150,15 @@ def _formats(content: bytes) -> tuple[str, ...]:
     return (heic.FORMAT,)
 
 
-def _reduce(picture: Image.Image, side: int | None) -> int:
-    """Let a JPEG be decoded at a reduced scale; returns the reduction."""
-    if side is None or picture.format != "JPEG":
+def _reduction(size: tuple[int, int], side: int | None) -> int:
+    """Of a JPEG: pixels along one axis that become one."""
+    if side is None:
         return 1
-    width, height = picture.size
+    width, height = size
     for reduction in (8, 4, 2):
         exact = width % reduction == 0 and height % reduction == 0
-        if exact and max(width, height) // reduction >= side:
-            picture.draft(None, (width // reduction, height // reduction))
-            return width // picture.size[0]
+        if exact and max(size) // reduction >= side:
+            return reduction
     return 1
 
 

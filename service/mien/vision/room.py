@@ -6,7 +6,7 @@ send it at once would take 24 GB.
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from mien import deadline
 
@@ -20,6 +20,9 @@ LOOK_SECONDS = 0.1
 """How often who waits looks whether his own caller still does."""
 
 
+_NO_WAIT = nullcontext()
+
+
 class Room:
     """Pixels that are being worked on. Safe to use from several threads."""
 
@@ -28,15 +31,15 @@ class Room:
         self._taken = 0
         self._changed = threading.Condition()
 
-    @contextmanager
-    def taken(self, pixels: int) -> Iterator[None]:
+    def taken(self, pixels: int) -> AbstractContextManager[None]:
         """Wait until there is room for a large picture; one alone may be of any size.
 
         Raises DeadlineExceeded and CallerGone (`mien.deadline`) if nobody waits any more.
         """
-        if pixels <= self._small:
-            yield
-            return
+        return _NO_WAIT if pixels <= self._small else self._waited(pixels)
+
+    @contextmanager
+    def _waited(self, pixels: int) -> Iterator[None]:
         with self._changed:
             while self._taken and self._taken + pixels > self._most:
                 deadline.check("find room for the picture")

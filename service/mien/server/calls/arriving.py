@@ -167,28 +167,39 @@ class ArrivalInterceptor(Interceptor):
 
     def _one(self, handler: Handler) -> "_Read":
         parse = _parser(handler)
-        return lambda requests, waits, context: _only(
-            self._first(requests, waits), waits, context, parse
-        )
+
+        def read(requests: Iterator[bytes], waits: Waits, context: grpc.ServicerContext) -> Any:
+            content = self._first(requests, waits, _caller())
+            if content is None:
+                raise _without_request(context)
+            return parse(content)
+
+        return read
 
     def _many(self, handler: Handler) -> "_Read":
         parse = _parser(handler)
-        return lambda requests, waits, _context: _each(self._first(requests, waits), waits, parse)
+        return lambda requests, waits, _: self._each(requests, waits, _caller(), parse)
 
-    def _first(self, requests: Iterator[bytes], waits: Waits) -> Iterator[bytes]:
-        """The same; for as long as the first is not there its caller has one more such call."""
-        call = current_call()
-        return self._noted(requests, waits, call.who or call.peer)
-
-    def _noted(self, requests: Iterator[bytes], waits: Waits, who: str) -> Iterator[bytes]:
-        self._unread.begin(who, waits)
-        try:
+    def _each(
+        self, requests: Iterator[bytes], waits: Waits, who: str, parse: Parse
+    ) -> Iterator[Any]:
+        """Perhaps in a thread that does not know the call."""
+        content = self._first(requests, waits, who)
+        while content is not None:
+            yield parse(content)
+            waits.reading()
             content = next(requests, None)
+            waits.read()
+
+    def _first(self, requests: Iterator[bytes], waits: Waits, who: str) -> bytes | None:
+        """For as long as it is not there its caller has one more such call."""
+        self._unread.begin(who, waits)
+        waits.reading()
+        try:
+            return next(requests, None)
         finally:
+            waits.read()
             self._unread.end(who, waits)
-        if content is not None:
-            yield content
-            yield from requests
 
     def _single(self, behaviour: Behaviour, read: "_Read") -> Behaviour:
         def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
@@ -217,27 +228,15 @@ class ArrivalInterceptor(Interceptor):
 _Read: TypeAlias = Callable[[Iterator[bytes], Waits, grpc.ServicerContext], Any]
 
 
-def _only(
-    requests: Iterator[bytes], waits: Waits, context: grpc.ServicerContext, parse: Parse
-) -> Any:
-    """The request of a call that has one. Raises InvalidRequest, and CallerGone without one."""
-    request = next(_each(requests, waits, parse), None)
-    if request is not None:
-        return request
+def _caller() -> str:
+    call = current_call()
+    return call.who or call.peer
+
+
+def _without_request(context: grpc.ServicerContext) -> CallerGone | InvalidRequest:
     if not context.is_active():
-        raise CallerGone("the caller hung up before the request was there")
-    raise InvalidRequest("the call ended without a request; send one message, if an empty one")
-
-
-def _each(requests: Iterator[bytes], waits: Waits, parse: Parse) -> Iterator[Any]:
-    """Raises InvalidRequest."""
-    while True:
-        waits.reading()
-        content = next(requests, None)
-        waits.read()
-        if content is None:
-            return
-        yield parse(content)
+        return CallerGone("the caller hung up before the request was there")
+    return InvalidRequest("the call ended without a request; send one message, if an empty one")
 
 
 def _parser(handler: Handler) -> Parse:

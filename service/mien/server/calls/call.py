@@ -77,8 +77,13 @@ def current_request_id() -> str:
 
 def metadata(context: grpc.ServicerContext, name: str) -> str | None:
     """A value that the caller sent; None if there is none, or several."""
-    found = [value for key, value in context.invocation_metadata() or () if key == name]
-    return found[0] if len(found) == 1 and isinstance(found[0], str) else None
+    found = None
+    for key, value in context.invocation_metadata() or ():
+        if key == name:
+            if found is not None or not isinstance(value, str):
+                return None
+            found = value
+    return found
 
 
 def peer_of(context: grpc.ServicerContext) -> str:
