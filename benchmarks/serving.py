@@ -5,25 +5,19 @@ thread on each core with its own runs; each at its best batch. Everything of a r
 right after each other, so that ratios hold on a machine that others use, too; servers and callers
 are processes of their own. Asserts nothing; the last line is one JSON object that says of each
 bound of the service what was measured, and whether it is met. The line before it has every round.
-About five minutes on a quiet machine. Linux; needs `mien[bench]`.
+About eight minutes on a quiet machine. Linux; needs `mien[bench]`.
 
     python benchmarks/serving.py [BUNDLE]     # an untrained network if left out
 """
 
-import contextlib
 import json
 import math
 import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeAlias
@@ -31,29 +25,21 @@ from typing import Any, TypeAlias
 import cv2
 import faiss
 import numpy as np
-import onnxruntime
-from machine import cpu, descendants, spent
-from pictures import jpegs
+from bare import CORES, Bare
+from machine import cpu
+from served import Served, empty_server, floor_server, rival, serving
 
 from mien.gallery.galleries import Galleries
 from mien.gallery.records import Enrolment
 from mien.model import bundle as bundles
 from mien.model.bundle import Bundle
-from mien.vision.crops import crop
-from mien.vision.images import decode
 
-CORES = 2
 CALLERS, PICTURES = 16, 16
-PROCESSES = 4
-SECONDS, ROUNDS, RIVAL_ROUNDS = 3.0, 5, 3
-RAMP = 0.5
-"""Seconds of calls before what is counted: calls are then under way at its start and at its end."""
-BATCHES = (1, 2, 4, 8, 16, 32)
+SECONDS, ROUNDS, RIVAL_ROUNDS = 2.0, 9, 5
 PAUSE = 0.05
 """Seconds of a handler that does nothing, for callers to call it about as often as Embed."""
 SAMPLES, GALLERY = 100_000, "people"
 RIVALS = ("litserve", "fastapi")
-HERE = Path(__file__).parent
 
 Result: TypeAlias = dict[str, Any]
 
@@ -110,159 +96,11 @@ def bound(value: float, at_least: float = -math.inf, at_most: float = math.inf) 
 def untrained(folder: Path) -> Bundle:
     subprocess.run(
         [sys.executable, "-c", f"import untrained; untrained.bundle({str(folder)!r})"],
-        cwd=HERE,
+        cwd=Path(__file__).parent,
         check=True,
         capture_output=True,
     )  # of its own, since torch's threads and memory are not what is measured
     return bundles.load(folder)
-
-
-class Bare:
-    """Decoding and onnxruntime without a server."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        spec = bundle.manifest.input
-        self._size = spec.crop_height, spec.crop_width
-        self._pictures = jpegs(64)
-        self._wide, self._narrow = (session(bundle, threads) for threads in (CORES, 1))
-        self._wide_batch = self._best(self._shared)
-        self._narrow_batch = self._best(self._apart)
-
-    def rate(self, seconds: float = SECONDS) -> Result:
-        """Of the better way: pictures a second, and milliseconds of the processor for one."""
-        ways = {
-            f"one run on {CORES} threads": self._measured(self._shared, self._wide_batch, seconds),
-            f"{CORES} runs on a thread each": self._measured(
-                self._apart, self._narrow_batch, seconds
-            ),
-        }
-        best = max(ways, key=lambda each: ways[each]["rate"])
-        return {"way": best, "ways": ways, **ways[best]}
-
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """The network runs on every core, on a thread each, while what is inside goes on."""
-        ended = threading.Event()
-        crops = np.zeros((self._narrow_batch, *self._size, 3), np.uint8)
-
-        def run() -> None:
-            while not ended.is_set():
-                self._narrow.run(None, {"crops": crops})
-
-        threads = [threading.Thread(target=run) for _ in range(CORES)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            for thread in threads:
-                thread.join()
-
-    def one(self, number: int) -> None:
-        """One call with one picture, as fast as this machine does it."""
-        self._embed(self._wide, [self._pictures[number % len(self._pictures)]])
-
-    def _measured(self, way: Callable[[int, float], float], batch: int, seconds: float) -> Result:
-        before = time.process_time()
-        rate = way(batch, seconds / 2)
-        processor = (time.process_time() - before) / (rate * seconds / 2)
-        return {"batch": batch, "rate": rate, "processor_ms": processor * 1e3}
-
-    def _best(self, way: Callable[[int, float], float]) -> int:
-        return max(BATCHES, key=lambda batch: way(batch, SECONDS / 4))
-
-    def _shared(self, batch: int, seconds: float) -> float:
-        return self._loop(self._wide, batch, seconds)
-
-    def _apart(self, batch: int, seconds: float) -> float:
-        rates: list[float] = []
-        threads = [
-            threading.Thread(target=lambda: rates.append(self._loop(self._narrow, batch, seconds)))
-            for _ in range(CORES)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return sum(rates)
-
-    def _loop(self, one: onnxruntime.InferenceSession, batch: int, seconds: float) -> float:
-        start, done = time.monotonic(), 0
-        while time.monotonic() - start < seconds:
-            at = done % len(self._pictures)
-            self._embed(one, self._pictures[at : at + batch])
-            done += batch
-        return done / (time.monotonic() - start)
-
-    def _embed(self, one: onnxruntime.InferenceSession, pictures: list[bytes]) -> np.ndarray:
-        crops = np.stack([crop(decode(each), *self._size) for each in pictures])
-        (vectors,) = one.run(None, {"crops": crops})
-        return vectors
-
-
-def session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(
-        str(bundle.network), options, providers=["CPUExecutionProvider"]
-    )
-
-
-@dataclass
-class Served:
-    """A server's process; `kind` is how callers speak to it."""
-
-    process: "subprocess.Popen[str]"
-    kind: str
-    address: str
-
-    def load(self, pictures: int, callers: int, seconds: float = SECONDS) -> Result:
-        """Pictures a second, milliseconds of a call, and of the processor for a picture."""
-        processes = min(PROCESSES, callers)
-        command = [sys.executable, "callers.py"]
-        arguments = [(n, pictures, callers // processes, RAMP + seconds) for n in range(processes)]
-        with ExitStack() as stack:
-            started = [
-                stack.enter_context(
-                    subprocess.Popen(
-                        [*command, *map(str, numbers), self.kind, self.address],
-                        cwd=HERE,
-                        stdin=subprocess.PIPE,
-                        stdout=subprocess.PIPE,
-                        text=True,
-                    )
-                )
-                for numbers in arguments
-            ]
-            for each in started:
-                if each.stdout.readline() != "ready\n":
-                    raise SystemExit("a caller failed; what it wrote is above")
-            start, before = time.monotonic(), processor_seconds([self.process, *started])
-            for each in started:
-                each.stdin.write("\n")
-                each.stdin.flush()
-            lines = [each.stdout.readline() for each in started]
-            spent = processor_seconds([self.process, *started]) - before
-            if not all(lines):
-                raise SystemExit("a call failed; what it wrote is above")
-            done = [tuple(call) for line in lines for call in json.loads(line)]
-        return summary(done, start, seconds, pictures, spent)
-
-
-def summary(
-    done: list[tuple[float, ...]], start: float, seconds: float, pictures: int, spent: float
-) -> Result:
-    """Calls that ended after the ramp make the rate; all of them the rest."""
-    counted = sum(start + RAMP < end <= start + RAMP + seconds for end, _ in done)
-    rate = counted * pictures / seconds
-    took = np.array([each for _, each in done]) * 1e3
-    return {
-        "rate": rate,
-        "p50_ms": float(np.percentile(took, 50)),
-        "p99_ms": float(np.percentile(took, 99)),
-        "processor_ms": spent * 1e3 / (len(done) * pictures),
-    }
 
 
 def against_bare(bare: Bare, mien: Served, empty: Served, floor: Served) -> Result:
@@ -270,14 +108,15 @@ def against_bare(bare: Bare, mien: Served, empty: Served, floor: Served) -> Resu
 
     `floor` does what Embed does, with nothing around it (`floor.py`): what it misses of what an
     empty call leaves is not this service's to give.
+
     Besides rates, the processor's time for a picture, of server and callers together: on a machine
     that others use, the system shares out cores, and rates depend on how many processes ask.
     """
     rounds = []
     for _ in range(ROUNDS):
-        alone = bare.rate()
-        many, one = mien.load(PICTURES, CALLERS), mien.load(1, CALLERS)
-        least, nothing = floor.load(1, CALLERS), empty.load(1, CALLERS)
+        alone = bare.rate(SECONDS)
+        many, one = mien.load(PICTURES, CALLERS, SECONDS), mien.load(1, CALLERS, SECONDS)
+        least, nothing = floor.load(1, CALLERS, SECONDS), empty.load(1, CALLERS, SECONDS)
         left = 1 / (1 / alone["rate"] + 1 / nothing["rate"])
         rounds.append(
             {"bare": alone, "16x16": many, "16x1": one, "floor": least, "empty": nothing}
@@ -329,7 +168,7 @@ def beside_network(bare: Bare) -> Result:
     this process, whose time is not counted.
     """
     with empty_server(PAUSE) as paced, bare.at_work():
-        each = [paced.load(1, CALLERS)["processor_ms"] for _ in range(ROUNDS)]
+        each = [paced.load(1, CALLERS, SECONDS)["processor_ms"] for _ in range(ROUNDS)]
     print(
         f"empty, about {CALLERS / PAUSE:.0f} calls a second beside a network: {median(each):.2f} "
         f"ms of the processor for each ({min(each):.2f} to {max(each):.2f})"
@@ -377,7 +216,7 @@ def beside(mien: Served, other: Served, name: str) -> Result:
     result: Result = {}
     for pictures in (PICTURES, 1):
         pairs = [
-            (mien.load(pictures, CALLERS), other.load(pictures, CALLERS))
+            (mien.load(pictures, CALLERS, SECONDS), other.load(pictures, CALLERS, SECONDS))
             for _ in range(RIVAL_ROUNDS)
         ]
         faster = median(ours["rate"] / theirs["rate"] for ours, theirs in pairs)
@@ -409,74 +248,6 @@ def fill(data: Path, bundle: Bundle) -> np.ndarray:
             batch = [Enrolment(f"person{n}", made[n], f"{n:064x}") for n in range(at, at + 5000)]
             galleries.enroll_many(GALLERY, batch, manifest.fingerprint)
     return made
-
-
-@contextmanager
-def serving(bundle: Bundle, data: Path) -> Iterator[Served]:
-    program = str(Path(sys.executable).with_name("mien"))
-    options = ["--data", str(data), "--address", "127.0.0.1:0"]
-    with running([program, "serve", str(bundle.folder), *options]) as process:
-        line = process.stdout.readline()
-        yield Served(process, "mien", line.split(" on ")[1].split(",")[0])
-
-
-@contextmanager
-def floor_server(bundle: Bundle) -> Iterator[Served]:
-    with running([sys.executable, "floor.py", str(bundle.folder.resolve())]) as process:
-        yield Served(process, "mien", process.stdout.readline().strip())
-
-
-@contextmanager
-def empty_server(pause: float = 0.0) -> Iterator[Served]:
-    with running([sys.executable, "empty.py", str(pause)]) as process:
-        yield Served(process, "empty", process.stdout.readline().strip())
-
-
-@contextmanager
-def rival(name: str, bundle: Bundle) -> Iterator[Served]:
-    spec = bundle.manifest.input
-    port = free_port()
-    size = map(str, (spec.crop_height, spec.crop_width, port))
-    command = [sys.executable, "rivals.py", name, str(bundle.network.resolve()), *size]
-    with running(command) as process:
-        wait_for(port)
-        yield Served(process, "http", f"127.0.0.1:{port}")
-
-
-@contextmanager
-def running(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen(
-        command, cwd=HERE, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        yield process
-    finally:
-        for each in [process.pid, *descendants(process.pid)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(each, signal.SIGTERM)
-        process.wait(timeout=30)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def wait_for(port: int) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            time.sleep(2)  # LitServe listens before its worker has loaded the network
-            return
-        time.sleep(0.1)
-    raise SystemExit(f"nothing listens on port {port}")
-
-
-def processor_seconds(processes: "list[subprocess.Popen[str]]") -> float:
-    """Of processes and all that they started."""
-    pids = [pid for each in processes for pid in (each.pid, *descendants(each.pid))]
-    return sum(spent(pid) for pid in pids)
 
 
 def p50_ms(run: Callable[[int], object], seconds: float) -> float:
