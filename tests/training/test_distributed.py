@@ -34,7 +34,7 @@ RUNS = {
     ),
     "triplets drawn at random, a residual network, clipped, L1": (
         "losses={triplet={selection={kind='distance_weighted'}}}",
-        "network={kind='residual', channels=[4, 4], blocks=[1, 1]}",
+        "network={kind='residual', channels=[8, 8], blocks=[1, 1]}",
         "clip_gradient=0.5",
         "optimiser.l1=1e-4",
     ),

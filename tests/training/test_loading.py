@@ -28,7 +28,7 @@ def test_an_override_reaches_through_tables_and_lists(tmp_path: Path) -> None:
     recipe = small(
         tmp_path,
         "optimiser.learning_rate=1",
-        "network={kind='residual', channels=[4], blocks=[2]}",
+        "network={kind='residual', channels=[8], blocks=[2]}",
         "augmentation.contrast.strength=0.5",
     )
     assert recipe.optimiser.learning_rate == 1.0
@@ -72,7 +72,11 @@ def test_an_override_reaches_through_tables_and_lists(tmp_path: Path) -> None:
         ("batches.pictures=1", "batches.pictures is 1, but losses.triplet needs two pictures"),
         ("network.channels=[1,1,1,1,1]", "a crop of 16×16 is too small for the layers"),
         (
-            "network={kind='residual', channels=[4], blocks=[1, 1]}",
+            "network={kind='residual', channels=[7], blocks=[1]}",
+            "network.channels.0 is 7: input should be greater than or equal to 8",
+        ),
+        (
+            "network={kind='residual', channels=[8], blocks=[1, 1]}",
             "network.channels names 1 stages and network.blocks 2; give both the same length",
         ),
         ("epochs", "--set epochs: expected key=value"),

@@ -24,7 +24,7 @@ ONE_OF_EACH_KIND = {
     "lenet": "network={kind='lenet'}",
     "lenet_plus": "network={kind='lenet_plus', channels=[4, 5, 6]}",
     "siamese": "network={kind='siamese', channels=[4, 6, 8], stride=1, hidden=16}",
-    "residual": "network={kind='residual', channels=[4, 6, 8], blocks=[1, 2, 1]}",
+    "residual": "network={kind='residual', channels=[8, 10, 12], blocks=[1, 2, 1]}",
     "mobile_face": "network={kind='mobile_face', width=0.1, stem_stride=1}",
     "resnet": "network={kind='resnet', drop_connect=0.1}",
     "mobilenet_v3": "network={kind='mobilenet_v3'}",

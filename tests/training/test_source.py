@@ -28,7 +28,7 @@ from tests import bundles
 from tests.faces import folder_of_people
 from tests.training.recipes import TOML
 
-SHAPE = "channels = [4, 8]\nblocks = [1, 1]"
+SHAPE = "channels = [8, 12]\nblocks = [1, 1]"
 OVERRIDES = ("validation_people=0.4", "epochs=1")
 CROPS = np.random.default_rng(0).integers(256, size=(9, 16, 16, 3), dtype=np.uint8)
 FROZEN = (
@@ -166,7 +166,7 @@ def test_the_bundle_of_a_fine_tuned_run_tells_where_its_weights_are_from(
         ('crop.alignment="arcface-5"', 'crop.alignment is "arcface-5", and "none"'),
         ("dimension=9", "dimension is 9, and 8"),
         ('network.kind="cnn"', 'network.kind is "cnn", and "residual"'),
-        ("network.channels=[4, 9]", r"network.channels is \[4, 9\], and \[4, 8\]"),
+        ("network.channels=[8, 9]", r"network.channels is \[8, 9\], and \[8, 12\]"),
         ('network.activation="relu"', 'network.activation is "relu", and null'),
     ],
 )

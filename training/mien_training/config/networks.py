@@ -198,8 +198,11 @@ class Residual(Initialised):
     """A stem and stages of residual blocks, each stage at half the size of the one before."""
 
     kind: Literal["residual"]
-    channels: tuple[Count, ...] = Field(default=(32, 64, 128, 256), min_length=1)
-    """Of each stage; ours, half of those of ResNet-18 (He et al. 2016)."""
+    channels: tuple[Annotated[int, Field(ge=8)], ...] = Field(
+        default=(32, 64, 128, 256), min_length=1
+    )
+    """Of each stage; ours, half of those of ResNet-18 (He et al. 2016). Of fewer than 8 torch 2.14
+    (oneDNN 3.12) writes beyond the gradient of a shortcut, on processors without AVX-512."""
     blocks: tuple[Count, ...] = Field(default=(1, 1, 1, 1), min_length=1)
     """Residual blocks in each stage; ours, half of those of ResNet-18 (He et al. 2016)."""
 
