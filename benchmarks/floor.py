@@ -11,10 +11,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import grpc
 import numpy as np
 
+from mien.cli.serve import ARENAS
 from mien.model import bundle as bundles
 from mien.model.bundle import Bundle
 from mien.model.embedder import Embedder
@@ -22,21 +22,19 @@ from mien.server.batch_size import measure
 from mien.server.batching import Batcher, Limits
 from mien.server.memory import begin_in_large_pages, share_arenas
 from mien.server.messages import write_embedding
-from mien.server.threads import yielding_to_the_network
+from mien.server.settings import Settings
+from mien.server.threads import arrange, yielding_to_the_network
 from mien.v1 import embedding_pb2, embedding_pb2_grpc
 from mien.vision.crops import crop
 from mien.vision.images import decode
 
-CORES = 2
-QUEUE, MAX_WAIT = 512, 0.002
-ARENAS = 2
-
 
 class Floor(embedding_pb2_grpc.EmbeddingServiceServicer):
     def __init__(self, bundle: Bundle) -> None:
-        narrow, wide = (Embedder.of(bundle, threads) for threads in (1, CORES))
-        limits = Limits(measure(narrow), QUEUE, MAX_WAIT)
-        self._batcher = Batcher(narrow.embed, wide.embed, CORES, limits)
+        cores, usual = arrange().cores, Settings()
+        narrow, wide = (Embedder.of(bundle, threads) for threads in (1, cores))
+        limits = Limits(measure(narrow), usual.queue, usual.max_wait_ms / 1000)
+        self._batcher = Batcher(narrow.embed, wide.embed, cores, limits)
         self._bundle = bundle
 
     def Embed(  # noqa: N802 - the contract's name
@@ -53,7 +51,6 @@ class Floor(embedding_pb2_grpc.EmbeddingServiceServicer):
 
 
 def main(folder: str) -> None:
-    cv2.setNumThreads(1)
     floor = Floor(bundles.load(Path(folder)))
     with yielding_to_the_network():
         server = grpc.server(ThreadPoolExecutor(16))

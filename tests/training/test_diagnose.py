@@ -348,7 +348,7 @@ def learns(folder: Path, recipe: Recipe, out: Path) -> Sequence[float]:
     return [float(line.split(",")[column]) for line in lines[1:]]
 
 
-@pytest.mark.timeout(900)  # the largest of them takes five minutes on a slow core
+@pytest.mark.timeout(900)  # the largest of them takes six minutes on a slow core
 @pytest.mark.parametrize("name", sorted({*shipped()} - {"mien-s-again"}))  # mien-s, once more
 def test_a_shipped_recipe_is_not_stopped(name: str, tmp_path: Path) -> None:
     folder = folder_of_people(tmp_path / "people", people=20, shots=5)

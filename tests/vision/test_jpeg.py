@@ -80,7 +80,9 @@ def test_what_may_be_turned_or_is_no_plain_jpeg_is_left_to_pillow() -> None:
 
 
 def test_a_lossless_file_of_colours_that_are_no_luma_is_left_to_pillow() -> None:
-    assert jpeg.size(lossless(64, 64)) is None
+    content = lossless(64, 64)
+    assert simplejpeg.decode_jpeg_header(content)[:3] == (64, 64, "RGB")
+    assert jpeg.size(content) is None
 
 
 def test_a_sampling_without_a_name_is_left_to_pillow() -> None:

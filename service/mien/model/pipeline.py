@@ -139,15 +139,16 @@ class Pipeline:
         self._engine.admit(len(pictures))
         outcomes: list[Cuts | InvalidArgument] = []
         for picture, known in zip(pictures, told or repeat(None, len(pictures)), strict=True):
+            if isinstance(known, InvalidArgument):
+                outcomes.append(known)
+                continue
             try:
                 outcomes.append(self._cut(picture, multi_face, known))
             except InvalidArgument as error:
                 outcomes.append(error)
         return self._embedded(outcomes)
 
-    def _cut(self, picture: bytes, multi_face: MultiFace | None, told: Told) -> Cuts:
-        if isinstance(told, InvalidArgument):
-            raise told
+    def _cut(self, picture: bytes, multi_face: MultiFace | None, told: Detector | None) -> Cuts:
         deadline.check("decode the picture")
         return self._cropper.cut(picture, multi_face or self._multi_face, told)
 
