@@ -1,5 +1,7 @@
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -110,3 +112,41 @@ def test_bytes_that_are_no_network_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleInvalid, match="cannot be loaded"):
         seal(replace(bundles.draft(), network=b"no network"), tmp_path / "b")
     assert list(tmp_path.iterdir()) == []
+
+
+TASKS = Path("/proc/self/task")
+two_cores = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+
+
+class Watched:
+    """A session; notes on which cores the thread that calls it may be."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.cores: list[set[int]] = []
+
+    def run(self, *given: Any) -> Any:
+        self.cores.append(os.sched_getaffinity(0))
+        return self._session.run(*given)
+
+
+@two_cores
+def test_each_thread_of_a_run_is_kept_on_its_core(bundle: Bundle) -> None:
+    mine, before = os.sched_getaffinity(0), set(TASKS.iterdir())
+    first, second = sorted(mine)[:2]
+    embedder = Embedder.of(bundle, 2, (first, second))
+    (begun,) = set(TASKS.iterdir()) - before
+    assert os.sched_getaffinity(int(begun.name)) == {second}
+    embedder._session = watched = Watched(embedder._session)
+    embedder.embed(CROPS[:1])
+    assert watched.cores == [{first}]
+    assert os.sched_getaffinity(0) == mine
+
+
+@two_cores
+def test_a_core_that_is_taken_away_costs_nothing_but_time(bundle: Bundle) -> None:
+    mine, there_is_none = os.sched_getaffinity(0), 8191
+    embedder = Embedder.of(bundle, 2, (there_is_none, max(mine)))
+    vectors = embedder.embed(CROPS)
+    assert os.sched_getaffinity(0) == mine
+    np.testing.assert_allclose(vectors, Embedder.of(bundle).embed(CROPS), atol=1e-6)

@@ -41,6 +41,12 @@ def test_a_server_takes_the_cores_that_it_may_run_on() -> None:
         os.sched_setaffinity(0, mine)
 
 
+def test_threads_are_kept_on_cores_only_if_the_server_has_all_of_them() -> None:
+    mine = tuple(sorted(os.sched_getaffinity(0)))
+    assert arrange().apart == arrange(len(mine)).apart == mine
+    assert arrange(len(mine) + 1).apart == ()
+
+
 linux = pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux has SCHED_BATCH")
 
 

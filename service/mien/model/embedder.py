@@ -1,7 +1,9 @@
 """Crops to unit vectors, by one ONNX call for a batch."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -48,24 +50,29 @@ class Embedder:
         spec: InputSpec,
         threads: int = 0,
         precision: Precision = "float32",
+        cores: Sequence[int] = (),
     ) -> None:
-        """`threads` run inside one call; 0 lets onnxruntime take every core.
+        """`threads` run inside one call; 0 lets onnxruntime take every core. `cores` names as many,
+        to keep each thread on one, the caller's during a run on the first; else the system chooses.
 
         Raises BundleInvalid if the bytes are no network, or one of another signature.
         """
-        self._session = session(network, threads)
+        self._session = session(network, threads, cores[1:])
+        self._on_its_core: Callable[[], AbstractContextManager[None]] = (
+            partial(_keeping_to, cores[0]) if cores else nullcontext
+        )
         self.spec = spec
         self.precision = precision
         self._check_signature()
 
     @classmethod
-    def of(cls, bundle: Bundle, threads: int = 0) -> Self:
+    def of(cls, bundle: Bundle, threads: int = 0, cores: Sequence[int] = ()) -> Self:
         """The bundle's network, warm, its golden vectors proved on this machine.
 
         Raises BundleInvalid if the network cannot be loaded or gives other vectors.
         """
         manifest = bundle.manifest
-        embedder = cls(str(bundle.network), manifest.input, threads, manifest.precision)
+        embedder = cls(str(bundle.network), manifest.input, threads, manifest.precision, cores)
         embedder.check(bundle.golden)
         return embedder
 
@@ -112,7 +119,8 @@ class Embedder:
             return self.embed(crops)
 
     def _run(self, crops: npt.NDArray[np.uint8]) -> Vectors:
-        (vectors,) = self._session.run(None, {INPUT: crops})
+        with self._on_its_core():
+            (vectors,) = self._session.run(None, {INPUT: crops})
         return np.asarray(vectors, dtype=np.float32)
 
     def _check_signature(self) -> None:
@@ -143,13 +151,21 @@ class Embedder:
             )
 
 
-def session(network: str | bytes, threads: int = 0) -> onnxruntime.InferenceSession:
-    """A network, loaded from a file or from bytes. Raises BundleInvalid if it is none."""
+def session(
+    network: str | bytes, threads: int = 0, cores: Sequence[int] = ()
+) -> onnxruntime.InferenceSession:
+    """A network, loaded from a file or from bytes. Raises BundleInvalid if it is none.
+
+    `cores` are those of its own threads, all but the caller's; () leaves them to the system.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_MICROSECONDS))
+    if cores:
+        counted_from_one = ";".join(str(core + 1) for core in cores)
+        options.add_session_config_entry("session.intra_op_thread_affinities", counted_from_one)
     with refusing("cannot be loaded"):
         return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
@@ -161,3 +177,16 @@ def refusing(what: str) -> Iterator[None]:
         yield
     except _CANNOT_RUN as error:
         raise BundleInvalid(f"the network {what}: {' '.join(str(error).split())}") from None
+
+
+@contextmanager
+def _keeping_to(core: int) -> Iterator[None]:
+    """This thread stays on a core, if that is still ours to choose."""
+    before = os.sched_getaffinity(0)
+    with suppress(OSError):  # a container's cores may have changed since; the run is slower then
+        os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.sched_setaffinity(0, before)

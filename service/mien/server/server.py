@@ -227,9 +227,10 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
 
 def _batcher(loaded: Bundle, settings: Settings, metrics: Metrics) -> Batcher:
     """The network, once for each lane's single thread and once for all cores."""
-    cores = arrange(settings.threads).cores
+    threads = arrange(settings.threads)
+    cores = threads.cores
     narrow = Embedder.of(loaded, threads=1)
-    wide = Embedder.of(loaded, cores) if cores > 1 else narrow
+    wide = Embedder.of(loaded, cores, threads.apart) if cores > 1 else narrow
     limits = Limits(
         batch=settings.batch or measure(narrow),
         queue=settings.queue,

@@ -7,7 +7,8 @@ docs/serving.md has the measurements.
                          thread for each core, which yields, too
     detecting faces      the same; YuNet has a network for each core, and the next caller waits
     inference            as many batches at once as there are cores, each on one thread; a lone
-                         picture takes all cores, if nothing else is being embedded
+                         picture takes all cores, if nothing else is being embedded, a thread on
+                         each (Linux may put both on one)
     faiss                one thread a search (`index.nearest` tells OpenMP so)
 """
 
@@ -25,12 +26,16 @@ class Threads:
 
     cores: int
     """Batches that are embedded at once, and threads of the network for a lone picture."""
+    apart: tuple[int, ...]
+    """The cores on which these threads are kept, one each. Empty if the server has not all that it
+    may run on: then another one may keep to the same, and the system knows better."""
 
 
 def arrange(cores: int = 0) -> Threads:
     """Tell OpenCV, for the whole process. `cores` 0 means every core that it may run on."""
     cv2.setNumThreads(1)
-    return Threads(cores or len(os.sched_getaffinity(0)))
+    allowed = tuple(sorted(os.sched_getaffinity(0)))
+    return Threads(cores or len(allowed), allowed if cores in (0, len(allowed)) else ())
 
 
 @contextmanager
