@@ -9,6 +9,7 @@ from typing import Self
 from mien.gallery.gallery import Gallery
 from mien.gallery.ids import check_id
 from mien.gallery.index import index_file
+from mien.gallery.index.scan import Scan
 from mien.gallery.lock import DirectoryLock
 from mien.gallery.matches import Matches
 from mien.gallery.store.forgetting import Removed
@@ -18,8 +19,8 @@ from mien.gallery.store.store import FILE_NAME, Store
 class Directory:
     """A store, the galleries that are in memory, and a lock by which one change goes at a time."""
 
-    def __init__(self, data: Path) -> None:
-        """Open the directory; it is made if missing.
+    def __init__(self, data: Path, cores: int = 1) -> None:
+        """Open the directory; it is made if missing. `cores` are for a search that is alone.
 
         Raises DataDirectoryLocked (another process has it), StoreInvalid (damaged, or written by a
         newer mien) and SettingsInvalid (not writable).
@@ -30,6 +31,7 @@ class Directory:
         with ExitStack() as resources:
             resources.enter_context(DirectoryLock(data))
             self._store = resources.enter_context(closing(Store(data / FILE_NAME)))
+            self._scan = resources.enter_context(closing(Scan(cores)))
             self._data = data
             self._load_all()
             self._resources = resources.pop_all()
@@ -70,7 +72,7 @@ class Directory:
         with self._change:
             if gallery_id not in self._opened:
                 info = self._store.gallery(gallery_id)
-                self._opened[gallery_id] = Gallery(info, self._store, self._data)
+                self._opened[gallery_id] = Gallery(info, self._store, self._data, self._scan)
             return self._opened[gallery_id]
 
     def _load_all(self) -> None:

@@ -232,4 +232,4 @@ class Galleries(Subjects, Enrollment, Upkeep):
         with self._change:
             self._gallery(gallery_id).discard_file()
             info = self._store.gallery(gallery_id)
-            self._opened[gallery_id] = Gallery(info, self._store, self._data)
+            self._opened[gallery_id] = Gallery(info, self._store, self._data, self._scan)

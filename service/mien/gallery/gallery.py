@@ -13,6 +13,7 @@ from mien.gallery.index.index_file import Identity, Saved, Unusable
 from mien.gallery.index.nearest import Ints
 from mien.gallery.index.rows import Rows
 from mien.gallery.index.sample_index import Hits, SampleIndex
+from mien.gallery.index.scan import Scan
 from mien.gallery.records import Finding, Found, GalleryInfo, Match
 from mien.gallery.store.contents import Contents, Owners
 from mien.gallery.store.store import Store
@@ -35,17 +36,17 @@ class Gallery:
     time, in the store first.
     """
 
-    def __init__(self, info: GalleryInfo, store: Store, directory: Path) -> None:
+    def __init__(self, info: GalleryInfo, store: Store, directory: Path, scan: Scan) -> None:
         """Bring the saved index up to date with the store, or build it from the store."""
         self.gallery_id = info.gallery_id
         self.model_fingerprint = info.model_fingerprint
         self.dim = info.dim
-        self._store = store
+        self._store, self._scan = store, scan
         self._path = path_of(info.gallery_id, directory)
         created = to_microseconds(info.created)
         self._identity = Identity(info.gallery_id, created, info.model_fingerprint, info.dim)
         self._saved: int | None = None
-        self._index = self._restored(info) or SampleIndex(info.dim, info.revision)
+        self._index = self._restored(info) or SampleIndex(info.dim, info.revision, scan=scan)
         rebuilt = self._saved is None
         self._take_in(info.revision)
         if self._index.tend() or rebuilt:
@@ -198,7 +199,7 @@ class Gallery:
                 f"it is of revision {saved.revision}, and the store is at {info.revision}"
             )
         gone = _assign(saved.rows, owners)
-        index = SampleIndex(info.dim, saved.revision, saved.rows, saved.inverted)
+        index = SampleIndex(info.dim, saved.revision, saved.rows, saved.inverted, self._scan)
         if len(gone):
             index.remove(gone, saved.revision)
             self._erase(gone)

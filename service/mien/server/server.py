@@ -42,7 +42,7 @@ from mien.server.servicers.match import MatchServicer
 from mien.server.servicers.model import ModelServicer
 from mien.server.settings import Settings
 from mien.server.streams import Streams
-from mien.server.threads import arrange, yielding_to_the_network
+from mien.server.threads import Threads, arrange, yielding_to_the_network
 from mien.server.tls import credentials
 from mien.v1 import (
     embedding_pb2_grpc,
@@ -111,13 +111,14 @@ class Server:
             self.port = self._listen(settings)
             undo.callback(lambda: self._server.stop(None).wait())
             self._server.start()
-        self.batcher = _batcher(loaded, settings, self._metrics)
+        threads = arrange(settings.threads)
+        self.batcher = _batcher(loaded, settings, threads, self._metrics)
         undo.callback(self.batcher.close, STOP_SECONDS)
         pictures = PictureLimits(settings.max_image_bytes, settings.max_image_pixels)
         detector = detector_for(loaded.manifest.input.alignment, settings.detector_model)
         self.pipeline = Pipeline(loaded, limits=pictures, detector=detector, engine=self.batcher)
         self.streams = Streams()
-        self._galleries = Galleries(settings.data)
+        self._galleries = Galleries(settings.data, threads.cores)
         undo.callback(self._galleries.close)
         upkeep = Upkeep(self._galleries, settings.expire_seconds)
         undo.callback(upkeep.stop)
@@ -126,7 +127,7 @@ class Server:
         if settings.metrics_address:
             self._metrics_port = MetricsPort(settings.metrics_address, self._metrics)
             undo.callback(self._metrics_port.close)
-        self._add_services(settings)
+        self._add_services(settings, threads.cores)
         self._doorway.open()
         self._readiness.ready()
 
@@ -180,7 +181,7 @@ class Server:
                 "choose another port (0 for any free one)"
             ) from None
 
-    def _add_services(self, settings: Settings) -> None:
+    def _add_services(self, settings: Settings, cores: int) -> None:
         bundle, galleries = self.pipeline.bundle, self._galleries
         server: Any = self._doorway
         fmr, fpir = (
@@ -189,7 +190,7 @@ class Server:
         )
         probes, streams = Probes(self.pipeline, galleries), self.streams
         enroller = Enroller(probes, galleries, fmr)
-        enrol_stream = EnrolStream(enroller, streams, arrange(settings.threads).cores)
+        enrol_stream = EnrolStream(enroller, streams, cores)
         explanations = Explanations(bundle, galleries)
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(
             EmbeddingServicer(probes, explanations, streams, fmr), server
@@ -225,9 +226,8 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
     ]
 
 
-def _batcher(loaded: Bundle, settings: Settings, metrics: Metrics) -> Batcher:
+def _batcher(loaded: Bundle, settings: Settings, threads: Threads, metrics: Metrics) -> Batcher:
     """The network, once for each lane's single thread and once for all cores."""
-    threads = arrange(settings.threads)
     cores = threads.cores
     narrow = Embedder.of(loaded, threads=1)
     wide = Embedder.of(loaded, cores, threads.apart) if cores > 1 else narrow

@@ -9,9 +9,10 @@ from typing import TypeAlias
 import numpy as np
 
 from mien.gallery.index.ivf import CANDIDATES, InvertedFile
-from mien.gallery.index.nearest import Ints, Similarities, nearest, nearest_of, similarities_to
+from mien.gallery.index.nearest import Ints, Similarities, nearest_of, similarities_to
 from mien.gallery.index.readers_writer import ReadersWriterLock
 from mien.gallery.index.rows import Groups, Rows, count_distinct
+from mien.gallery.index.scan import Scan
 from mien.matching.fusion import Rule
 from mien.matching.metrics import Vectors
 
@@ -75,7 +76,9 @@ class SampleIndex:
         revision: int,
         rows: Rows | None = None,
         inverted: InvertedFile | None = None,
+        scan: Scan | None = None,
     ) -> None:
+        self._nearest = (scan or Scan()).nearest
         self._turns = ReadersWriterLock()
         self._rows = Rows(dim) if rows is None else rows
         self._inverted = inverted
@@ -196,7 +199,7 @@ class SampleIndex:
 
     def _exactly(self, probes: Vectors, wanted: int) -> list[Hits]:
         fetched = min(FIRST_FETCH * wanted, len(self._rows))
-        similarities, rows = nearest(probes, self._rows.vectors, fetched)
+        similarities, rows = self._nearest(probes, self._rows.vectors, fetched)
         hits = []
         for at, probe in enumerate(probes):
             if fetched == len(self._rows) or len(self._firsts(rows[at])) >= wanted:
@@ -257,7 +260,7 @@ class SampleIndex:
             found = self._fetch(partial(nearest_of, probes, vectors, near), len(near), wanted)
             if len(found[0]) == wanted:
                 return found
-        return self._fetch(partial(nearest, probes, vectors), len(vectors), wanted)
+        return self._fetch(partial(self._nearest, probes, vectors), len(vectors), wanted)
 
     def _fetch(self, find: Find, available: int, wanted: int) -> tuple[Ints, Similarities]:
         """The most similar row of each of `wanted` subjects, or of all that are available."""
