@@ -9,7 +9,8 @@ docs/serving.md has the measurements.
     inference            as many batches at once as there are cores, each on one thread; a lone
                          picture takes all cores, if nothing else is being embedded, a thread on
                          each (Linux may put both on one)
-    faiss                one thread a search (`index.nearest` tells OpenMP so)
+    searches             one thread for each (`index.nearest` tells faiss's OpenMP so), all cores for
+                         one that is alone (`index.scan`)
 """
 
 import os
