@@ -1,7 +1,6 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -14,6 +13,8 @@ from mien.model.golden import Golden
 from mien.model.sealing import seal
 from tests import bundles
 from tests.faces import picture
+from tests.model.watched import Watched
+from tests.server.waiting import wait
 
 CROPS = np.stack([picture(person, 3) for person in range(40)])
 
@@ -118,25 +119,13 @@ TASKS = Path("/proc/self/task")
 two_cores = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
 
 
-class Watched:
-    """A session; notes on which cores the thread that calls it may be."""
-
-    def __init__(self, session: Any) -> None:
-        self._session = session
-        self.cores: list[set[int]] = []
-
-    def run(self, *given: Any) -> Any:
-        self.cores.append(os.sched_getaffinity(0))
-        return self._session.run(*given)
-
-
 @two_cores
 def test_each_thread_of_a_run_is_kept_on_its_core(bundle: Bundle) -> None:
     mine, before = os.sched_getaffinity(0), set(TASKS.iterdir())
     first, second = sorted(mine)[:2]
     embedder = Embedder.of(bundle, 2, (first, second))
-    (begun,) = set(TASKS.iterdir()) - before
-    assert os.sched_getaffinity(int(begun.name)) == {second}
+    begun = set(TASKS.iterdir()) - before
+    wait(lambda: {second} in [os.sched_getaffinity(int(each.name)) for each in begun])
     embedder._session = watched = Watched(embedder._session)
     embedder.embed(CROPS[:1])
     assert watched.cores == [{first}]
@@ -144,9 +133,19 @@ def test_each_thread_of_a_run_is_kept_on_its_core(bundle: Bundle) -> None:
 
 
 @two_cores
-def test_a_core_that_is_taken_away_costs_nothing_but_time(bundle: Bundle) -> None:
+def test_a_thread_gets_back_the_cores_that_were_its_own(bundle: Bundle) -> None:
+    mine = os.sched_getaffinity(0)
+    embedder = Embedder.of(bundle, 2, sorted(mine)[:2])
+    os.sched_setaffinity(0, {max(mine)})  # as if a container had fewer for a while
+    embedder.embed(CROPS[:1])
+    assert os.sched_getaffinity(0) == mine
+
+
+@two_cores
+@pytest.mark.parametrize("taken", [[0], [0, 1]], ids=["the caller's", "all"])
+def test_cores_that_are_taken_away_cost_nothing_but_time(bundle: Bundle, taken: list[int]) -> None:
     mine, there_is_none = os.sched_getaffinity(0), 8191
-    embedder = Embedder.of(bundle, 2, (there_is_none, max(mine)))
-    vectors = embedder.embed(CROPS)
+    cores = [there_is_none if n in taken else core for n, core in enumerate(sorted(mine)[:2])]
+    vectors = Embedder.of(bundle, 2, cores).embed(CROPS)
     assert os.sched_getaffinity(0) == mine
     np.testing.assert_allclose(vectors, Embedder.of(bundle).embed(CROPS), atol=1e-6)

@@ -69,7 +69,7 @@ class Directory:
         self.pipeline = Pipeline(bundle, threads=1, detector=_detector(bundle, detector))
         if not create:
             condition.check_there(data)
-        self._galleries = Galleries(data, self._cores)
+        self._galleries = Galleries(data)
         default = TargetFMR(Settings.default_target_fmr)
         self._default = TargetFMR(options.fmr) if options.fmr else default
         probes = Probes(self.pipeline, self._galleries)

@@ -46,7 +46,9 @@ class Gallery:
         created = to_microseconds(info.created)
         self._identity = Identity(info.gallery_id, created, info.model_fingerprint, info.dim)
         self._saved: int | None = None
-        self._index = self._restored(info) or SampleIndex(info.dim, info.revision, scan=scan)
+        self._index = self._restored(info) or SampleIndex(
+            info.dim, info.revision, nearest=scan.nearest
+        )
         rebuilt = self._saved is None
         self._take_in(info.revision)
         if self._index.tend() or rebuilt:
@@ -199,7 +201,9 @@ class Gallery:
                 f"it is of revision {saved.revision}, and the store is at {info.revision}"
             )
         gone = _assign(saved.rows, owners)
-        index = SampleIndex(info.dim, saved.revision, saved.rows, saved.inverted, self._scan)
+        index = SampleIndex(
+            info.dim, saved.revision, saved.rows, saved.inverted, self._scan.nearest
+        )
         if len(gone):
             index.remove(gone, saved.revision)
             self._erase(gone)

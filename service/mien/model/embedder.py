@@ -50,29 +50,30 @@ class Embedder:
         spec: InputSpec,
         threads: int = 0,
         precision: Precision = "float32",
-        cores: Sequence[int] = (),
+        apart: Sequence[int] = (),
     ) -> None:
-        """`threads` run inside one call; 0 lets onnxruntime take every core. `cores` names as many,
-        to keep each thread on one, the caller's during a run on the first; else the system chooses.
+        """`threads` run inside one call; 0 lets onnxruntime take every core. `apart` names a core
+        for each, to keep it there: the caller's, during a run, on the first. Without, the system
+        chooses.
 
         Raises BundleInvalid if the bytes are no network, or one of another signature.
         """
-        self._session = session(network, threads, cores[1:])
+        self._session = session(network, threads, apart)
         self._on_its_core: Callable[[], AbstractContextManager[None]] = (
-            partial(_keeping_to, cores[0]) if cores else nullcontext
+            partial(_keeping_to, apart[0], os.sched_getaffinity(0)) if apart else nullcontext
         )
         self.spec = spec
         self.precision = precision
         self._check_signature()
 
     @classmethod
-    def of(cls, bundle: Bundle, threads: int = 0, cores: Sequence[int] = ()) -> Self:
+    def of(cls, bundle: Bundle, threads: int = 0, apart: Sequence[int] = ()) -> Self:
         """The bundle's network, warm, its golden vectors proved on this machine.
 
         Raises BundleInvalid if the network cannot be loaded or gives other vectors.
         """
         manifest = bundle.manifest
-        embedder = cls(str(bundle.network), manifest.input, threads, manifest.precision, cores)
+        embedder = cls(str(bundle.network), manifest.input, threads, manifest.precision, apart)
         embedder.check(bundle.golden)
         return embedder
 
@@ -152,19 +153,19 @@ class Embedder:
 
 
 def session(
-    network: str | bytes, threads: int = 0, cores: Sequence[int] = ()
+    network: str | bytes, threads: int = 0, apart: Sequence[int] = ()
 ) -> onnxruntime.InferenceSession:
     """A network, loaded from a file or from bytes. Raises BundleInvalid if it is none.
 
-    `cores` are those of its own threads, all but the caller's; () leaves them to the system.
+    `apart` are the cores of its threads, first the caller's, which is not kept on it here.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_MICROSECONDS))
-    if cores:
-        counted_from_one = ";".join(str(core + 1) for core in cores)
+    if apart:
+        counted_from_one = ";".join(str(core + 1) for core in apart[1:])
         options.add_session_config_entry("session.intra_op_thread_affinities", counted_from_one)
     with refusing("cannot be loaded"):
         return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
@@ -180,13 +181,16 @@ def refusing(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _keeping_to(core: int) -> Iterator[None]:
-    """This thread stays on a core, if that is still ours to choose."""
-    before = os.sched_getaffinity(0)
-    with suppress(OSError):  # a container's cores may have changed since; the run is slower then
+def _keeping_to(core: int, usual: set[int]) -> Iterator[None]:
+    """This thread stays on a core, if that is still ours, and may be on all the usual ones after.
+
+    Not on those that it finds: a container's cores may be fewer for a while, and Linux remembers
+    what a thread asked for, not what it then got.
+    """
+    with suppress(OSError):  # the core was taken away, and the run is slower
         os.sched_setaffinity(0, {core})
     try:
         yield
     finally:
         with suppress(OSError):
-            os.sched_setaffinity(0, before)
+            os.sched_setaffinity(0, usual)

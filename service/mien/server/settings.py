@@ -69,7 +69,7 @@ class Settings:
     detector_model: Path | None = None
     """The face detector, where faces are aligned; as `mien models check` tells if left out."""
     threads: int = 0
-    """Cores for inference, and for a search that is alone; 0 means all."""
+    """Cores for inference, and for a lone search of all samples; 0 means all."""
     batch: int = 0
     """Crops in one run of the network; 0 means measured at the start."""
     queue: int = 512

@@ -7,10 +7,11 @@ docs/serving.md has the measurements.
                          thread for each core, which yields, too
     detecting faces      the same; YuNet has a network for each core, and the next caller waits
     inference            as many batches at once as there are cores, each on one thread; a lone
-                         picture takes all cores, if nothing else is being embedded, a thread on
-                         each (Linux may put both on one)
-    searches             one thread for each (`index.nearest` tells faiss's OpenMP so), all cores for
-                         one that is alone (`index.scan`)
+                         picture takes all cores, if nothing else is being embedded, each thread
+                         kept on one of its own, since Linux may put two on one
+    searches             one thread for each (`index.nearest` tells faiss's OpenMP so); of all
+                         samples, while there is no other, all cores, whose threads yield, too
+                         (`index.scan`)
 """
 
 import os
@@ -28,8 +29,8 @@ class Threads:
     cores: int
     """Batches that are embedded at once, and threads of the network for a lone picture."""
     apart: tuple[int, ...]
-    """The cores on which these threads are kept, one each. Empty if the server has not all that it
-    may run on: then another one may keep to the same, and the system knows better."""
+    """The cores on which these threads are kept, one each. Empty if these are not all that the
+    process may run on: another server might keep to the same ones."""
 
 
 def arrange(cores: int = 0) -> Threads:

@@ -16,6 +16,8 @@ from mien.matching.metrics import Vectors
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Similarities: TypeAlias = npt.NDArray[np.float32]
+Nearest: TypeAlias = tuple[Similarities, Ints]
+"""Of each probe [P] the k most similar, best first: similarities and rows, both [P, k]."""
 
 
 _untyped: Any = faiss  # its type stubs lack what follows
@@ -24,17 +26,14 @@ _products = _untyped.fvec_inner_products_ny
 _products_among = _untyped.fvec_inner_products_by_idx
 
 
-def nearest(probes: Vectors, vectors: Vectors, k: int) -> tuple[Similarities, Ints]:
-    """Of each probe [P, D] the k <= n most similar of `vectors` [n, D], best first.
-
-    Returns similarities and rows, both [P, k].
-    """
+def nearest(probes: Vectors, vectors: Vectors, k: int) -> Nearest:
+    """Of each probe [P, D] the k <= n most similar of `vectors` [n, D]."""
     one_thread()
     similarities, rows = faiss.knn(probes, vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
     return similarities, rows
 
 
-def nearest_of(probes: Vectors, vectors: Vectors, rows: Ints, k: int) -> tuple[Similarities, Ints]:
+def nearest_of(probes: Vectors, vectors: Vectors, rows: Ints, k: int) -> Nearest:
     """The same among `rows` [m] of `vectors` alone, k <= m."""
     one_thread()
     similarities = np.empty((len(probes), k), np.float32)

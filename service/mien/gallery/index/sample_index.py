@@ -9,10 +9,16 @@ from typing import TypeAlias
 import numpy as np
 
 from mien.gallery.index.ivf import CANDIDATES, InvertedFile
-from mien.gallery.index.nearest import Ints, Similarities, nearest_of, similarities_to
+from mien.gallery.index.nearest import (
+    Ints,
+    Nearest,
+    Similarities,
+    nearest,
+    nearest_of,
+    similarities_to,
+)
 from mien.gallery.index.readers_writer import ReadersWriterLock
 from mien.gallery.index.rows import Groups, Rows, count_distinct
-from mien.gallery.index.scan import Scan
 from mien.matching.fusion import Rule
 from mien.matching.metrics import Vectors
 
@@ -28,7 +34,7 @@ INVERTED_FROM = 200_000
 BUILT_ANEW = 2
 """It is built anew when the gallery is so many times as large as when it was built."""
 
-Find: TypeAlias = Callable[[int], tuple[Similarities, Ints]]
+Find: TypeAlias = Callable[[int], Nearest]
 
 
 @dataclass(frozen=True)
@@ -76,9 +82,10 @@ class SampleIndex:
         revision: int,
         rows: Rows | None = None,
         inverted: InvertedFile | None = None,
-        scan: Scan | None = None,
+        nearest: Callable[[Vectors, Vectors, int], Nearest] = nearest,
     ) -> None:
-        self._nearest = (scan or Scan()).nearest
+        """`nearest` looks at every vector, as `mien.gallery.index.nearest.nearest` does."""
+        self._nearest = nearest
         self._turns = ReadersWriterLock()
         self._rows = Rows(dim) if rows is None else rows
         self._inverted = inverted
