@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mien.errors import DataDirectoryLocked, GalleryNotFound, SubjectNotFound
+from mien.gallery import times
 from mien.gallery.galleries import Galleries
 from mien.gallery.records import Deletion, Enrolment, GalleryInfo
 from mien.gallery.store.store import FILE_NAME, Store
@@ -121,6 +122,8 @@ def tag(number: int, count: int) -> bytes:
 
 
 TAG, TAGS = 0xABC00000, 2000
+WHEN = 1_764_000_000_000_000
+"""Microseconds since 1970; the bytes of now and then another moment end in a tag."""
 
 
 def tags_in(path: Path) -> set[int]:
@@ -135,9 +138,10 @@ def tags_in(path: Path) -> set[int]:
 
 @pytest.mark.parametrize("dim", [4, 32, 128, 1500])
 def test_no_word_of_a_deleted_vector_or_hash_is_left_by_any_order_of_changes(
-    tmp_path: Path, dim: int
+    tmp_path: Path, dim: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """secure_delete alone fails this: SQLite forgets a copy where it moves rows between pages."""
+    monkeypatch.setattr(times, "wall", lambda: WHEN)
     path, dice = tmp_path / FILE_NAME, np.random.default_rng(dim)
     living: list[int] = []
     with closing(Store(path)) as store:
