@@ -166,10 +166,10 @@ class TestHealth:
         loading, go_on = threading.Event(), threading.Event()
         ports: list[int] = []
 
-        def slow(path: Path) -> object:
+        def slow(path: Path, cores: int) -> object:
             loading.set()
             assert go_on.wait(30)
-            return Galleries(path)
+            return Galleries(path, cores)
 
         def remember(self: Server, settings: Settings) -> int:
             ports.append(listen(self, settings))
