@@ -31,10 +31,11 @@ from mien.vision.images import decode
 
 class Floor(embedding_pb2_grpc.EmbeddingServiceServicer):
     def __init__(self, bundle: Bundle) -> None:
-        cores, usual = arrange().cores, Settings()
-        narrow, wide = (Embedder.of(bundle, threads) for threads in (1, cores))
+        threads, usual = arrange(), Settings()
+        narrow = Embedder.of(bundle, threads=1)
+        wide = Embedder.of(bundle, threads.cores, threads.apart)
         limits = Limits(measure(narrow), usual.queue, usual.max_wait_ms / 1000)
-        self._batcher = Batcher(narrow.embed, wide.embed, cores, limits)
+        self._batcher = Batcher(narrow.embed, wide.embed, threads.cores, limits)
         self._bundle = bundle
 
     def Embed(  # noqa: N802 - the contract's name

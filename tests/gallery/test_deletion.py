@@ -123,7 +123,7 @@ def tag(number: int, count: int) -> bytes:
 
 TAG, TAGS = 0xABC00000, 2000
 WHEN = 1_764_000_000_000_000
-"""Microseconds since 1970; the bytes of now and then another moment end in a tag."""
+"""Microseconds since 1970. Not now: the bytes of some moments end in a tag."""
 
 
 def tags_in(path: Path) -> set[int]:

@@ -137,8 +137,11 @@ def test_a_thread_gets_back_the_cores_that_were_its_own(bundle: Bundle) -> None:
     mine = os.sched_getaffinity(0)
     embedder = Embedder.of(bundle, 2, sorted(mine)[:2])
     os.sched_setaffinity(0, {max(mine)})  # as if a container had fewer for a while
-    embedder.embed(CROPS[:1])
-    assert os.sched_getaffinity(0) == mine
+    try:
+        embedder.embed(CROPS[:1])
+        assert os.sched_getaffinity(0) == mine
+    finally:
+        os.sched_setaffinity(0, mine)
 
 
 @two_cores
